@@ -1,0 +1,246 @@
+"""Fused operations: forward and backward written by hand for speed, each with a witness.
+
+A kernel returns its value and a closure that turns the gradient of the value into the gradients of its arguments (None
+for an argument that has none). Its decorator names its reference: the same function composed from the table of
+derivatives. The tests hold the two equal to 1e-12, and under create_graph=True the reference is what is recorded, so
+speed never costs order or trust.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyllm.autograd.rules import log_softmax, sigmoid, softplus
+from tinyllm.autograd.tensor import TABLE, function
+
+__all__ = [
+    "KERNELS",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy_with_logits",
+    "embedding_lookup",
+    "kernel",
+    "lstm",
+    "lstm_from_rules",
+    "lstm_step",
+]
+
+KERNELS: dict[Callable, Callable] = {}  # kernel -> its reference
+
+
+def kernel(reference: Callable) -> Callable:
+    """Make a fused function that answers for `reference`: same arguments, same value, same gradients."""
+
+    def enter(forward: Callable) -> Callable:
+        fused = function(forward)
+        op = TABLE[fused]
+        op.reference = reference
+        KERNELS[fused] = reference
+        return fused
+
+    return enter
+
+
+# -- cross-entropies over logits ------------------------------------------------------------------------------------
+
+
+def binary_cross_entropy_from_rules(logits, labels):
+    """softplus(z) - y z, which is -[y log p + (1 - y) log(1 - p)] with p = sigmoid(z)."""
+    return softplus(logits) - labels * logits
+
+
+@kernel(reference=binary_cross_entropy_from_rules)
+def binary_cross_entropy_with_logits(logits, labels):
+    """-[y log p + (1 - y) log(1 - p)], p = sigmoid(logits), element by element; exact for any logit.
+
+    logits, labels (...), labels between 0 and 1; the result has the same shape. The gradient is p - y.
+
+    >>> binary_cross_entropy_with_logits(np.array([0.0, 1000.0]), np.array([1.0, 1.0]))
+    array([0.69314718, 0.        ])
+    """
+    e = np.exp(-np.abs(logits))
+    loss = np.maximum(logits, 0) - labels * logits + np.log1p(e)
+
+    def backward(g):
+        p = np.where(logits >= 0, 1, e) / (1 + e)
+        return g * (p - labels), -g * logits
+
+    return loss, backward
+
+
+def cross_entropy_from_rules(logits, labels):
+    """-log softmax(logits) at the label of each row."""
+    rows = np.arange(np.size(labels))
+    flat = np.reshape(logits, (-1, logits.shape[-1]))
+    return np.reshape(-log_softmax(flat)[rows, np.ravel(labels)], np.shape(labels))
+
+
+@kernel(reference=cross_entropy_from_rules)
+def cross_entropy_with_logits(logits, labels):
+    """-log softmax(logits)[label], row by row.   logits (..., classes); labels (...) integers; result (...).
+
+    The gradient is softmax - one_hot: no logarithm, nothing to overflow.
+
+    >>> cross_entropy_with_logits(np.array([[0.0, 0.0], [1000.0, -1000.0]]), np.array([0, 1]))
+    array([6.93147181e-01, 2.00000000e+03])
+    """
+    classes = logits.shape[-1]
+    index = np.ravel(labels)
+    rows = np.arange(index.size)
+    z = np.reshape(logits, (-1, classes))
+    z = z - z.max(axis=-1, keepdims=True)
+    e = np.exp(z)
+    total = e.sum(axis=-1, keepdims=True)
+    loss = np.log(total[:, 0]) - z[rows, index]
+
+    def backward(g):
+        d = e / total
+        d[rows, index] -= 1
+        d *= np.reshape(g, (-1, 1))
+        return d.reshape(logits.shape), None
+
+    return loss.reshape(np.shape(labels)), backward
+
+
+# -- embedding ------------------------------------------------------------------------------------------------------
+
+
+def embedding_from_rules(table, ids):
+    """Row ids[i] of the table for each i."""
+    return table[ids]
+
+
+@kernel(reference=embedding_from_rules)
+def embedding_lookup(table, ids):
+    """table[ids]: rows of a table.   table (vocabulary, features); ids (...) integers; result (..., features).
+
+    An id that occurs more than once collects every gradient. One flat bincount adds them up several times faster than
+    np.add.at (docs/performance.md).
+
+    >>> embedding_lookup(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([1, 1, 0]))
+    array([[2., 3.],
+           [2., 3.],
+           [0., 1.]])
+    """
+
+    def backward(g):
+        width = table.shape[1]
+        cells = np.ravel(ids)[:, None] * width + np.arange(width)
+        d = np.bincount(cells.ravel(), weights=g.ravel(), minlength=table.size)
+        return d.reshape(table.shape).astype(table.dtype), None
+
+    return table[ids], backward
+
+
+# -- LSTM -----------------------------------------------------------------------------------------------------------
+
+
+def lstm_step(z, h, c, recurrent_kernel, activation=np.tanh, recurrent_activation=sigmoid):
+    """One step of an LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000). Gates in Keras's order.
+
+    z (batch, 4 units) is the input's share, x @ kernel + bias; h, c (batch, units) are the hidden and the cell state.
+    """
+    i, f, g, o = np.split(z + h @ recurrent_kernel, 4, axis=-1)
+    c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
+    return recurrent_activation(o) * activation(c), c
+
+
+def lstm_from_rules(
+    x, h, c, kernel, recurrent_kernel, bias, mask=None, activation=np.tanh, recurrent_activation=sigmoid
+):
+    """The LSTM over time, one readable step after another: the reference of `lstm`, same arguments and results.
+
+    Where mask is 0 the step is skipped: both states stay, and the output repeats (zero before the first step).
+    """
+    z = x @ kernel if bias is None else x @ kernel + bias
+    output, outputs = np.zeros(h.shape, h.dtype), []
+    for t in range(x.shape[1]):
+        new_h, new_c = lstm_step(z[:, t], h, c, recurrent_kernel, activation, recurrent_activation)
+        if mask is None:
+            h, c, output = new_h, new_c, new_h
+        else:
+            seen = mask[:, t, None]
+            h, c, output = np.where(seen, new_h, h), np.where(seen, new_c, c), np.where(seen, new_h, output)
+        outputs.append(output)
+    return np.stack(outputs, axis=1), h, c
+
+
+@kernel(reference=lstm_from_rules)
+def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
+    """An LSTM over a whole sequence, all gates of a step in one product.
+
+    x (batch, time, features); h, c (batch, units) the initial states; kernel (features, 4 units);
+    recurrent_kernel (units, 4 units); bias (4 units,) or None; mask (batch, time) booleans or None.
+    Returns the outputs (batch, time, units) and the last h and c. Gates in the order i, f, g, o.
+
+    sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates (NumPy's float32 tanh is fast).
+    """
+    batch, steps, features = x.shape
+    units = h.shape[1]
+    dtype = np.result_type(x, kernel)
+    scale = np.full(4 * units, 0.5, dtype)  # z is halved for the three sigmoids, not for the candidate g
+    scale[2 * units : 3 * units] = 1
+    xs = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(steps * batch, features)
+    gates = xs @ kernel
+    if bias is not None:
+        gates += bias
+    gates = gates.reshape(steps, batch, 4 * units)
+    hs = np.empty((steps + 1, batch, units), dtype)
+    cs = np.empty((steps + 1, batch, units), dtype)
+    tanh_c = np.empty((steps, batch, units), dtype)
+    hs[0], cs[0] = h, c
+    i, f, g, o = (gates[:, :, k * units : (k + 1) * units] for k in range(4))
+    seen = None if mask is None else np.asarray(mask, bool).T[:, :, None]
+    for t in range(steps):
+        a = gates[t]
+        a += hs[t] @ recurrent_kernel
+        a *= scale
+        np.tanh(a, out=a)
+        a *= scale
+        a += 1 - scale  # now sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+        np.multiply(f[t], cs[t], out=cs[t + 1])
+        cs[t + 1] += i[t] * g[t]
+        np.tanh(cs[t + 1], out=tanh_c[t])
+        np.multiply(o[t], tanh_c[t], out=hs[t + 1])
+        if seen is not None:
+            np.copyto(hs[t + 1], hs[t], where=~seen[t])
+            np.copyto(cs[t + 1], cs[t], where=~seen[t])
+    outputs = hs[1:].transpose(1, 0, 2)
+    if seen is not None:  # before the first seen step the output is zero, not the initial state
+        outputs = np.where(np.logical_or.accumulate(seen, axis=0), hs[1:], 0).transpose(1, 0, 2)
+
+    def backward(d_outputs, d_h, d_c):
+        d_gates = np.empty_like(gates)
+        d_i, d_f, d_g, d_o = (d_gates[:, :, k * units : (k + 1) * units] for k in range(4))
+        d_h = np.zeros((batch, units), dtype) if d_h is None else d_h
+        d_c = np.zeros((batch, units), dtype) if d_c is None else d_c
+        d_output = np.zeros((batch, units), dtype)
+        for t in reversed(range(steps)):
+            if seen is None:
+                d_new_h, d_new_c = d_h if d_outputs is None else d_h + d_outputs[:, t], d_c
+            else:
+                if d_outputs is not None:
+                    d_output = d_output + d_outputs[:, t]
+                d_new_h, d_new_c = np.where(seen[t], d_h + d_output, 0), np.where(seen[t], d_c, 0)
+                d_output = np.where(seen[t], 0, d_output)
+            d_cell = d_new_h * o[t] * (1 - tanh_c[t] * tanh_c[t]) + d_new_c
+            np.multiply(d_cell * g[t], i[t] * (1 - i[t]), out=d_i[t])
+            np.multiply(d_cell * cs[t], f[t] * (1 - f[t]), out=d_f[t])
+            np.multiply(d_cell * i[t], 1 - g[t] * g[t], out=d_g[t])
+            np.multiply(d_new_h * tanh_c[t], o[t] * (1 - o[t]), out=d_o[t])
+            back_h, back_c = d_gates[t] @ recurrent_kernel.T, d_cell * f[t]
+            if seen is None:
+                d_h, d_c = back_h, back_c
+            else:
+                d_h, d_c = np.where(seen[t], back_h, d_h), np.where(seen[t], back_c, d_c)
+        flat = d_gates.reshape(steps * batch, 4 * units)
+        d_x = (flat @ kernel.T).reshape(steps, batch, features).transpose(1, 0, 2)
+        d_recurrent = hs[:-1].reshape(steps * batch, units).T @ flat
+        return d_x, d_h, d_c, xs.T @ flat, d_recurrent, None if bias is None else flat.sum(axis=0), None
+
+    return (outputs, hs[-1], cs[-1]), backward
+
+
+def references() -> dict[str, tuple[Any, Any]]:
+    """Every kernel by name, with its reference."""
+    return {fused.__name__: (fused, reference) for fused, reference in KERNELS.items()}

@@ -1,0 +1,447 @@
+"""Tensor: an array that remembers how it was computed.
+
+NumPy's own functions and operators work on it, because it answers NumPy's two override protocols (`__array_ufunc__`,
+NEP 13; `__array_function__`, NEP 18). What each function's derivative is stands in rules.py.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+import numpy as np
+
+from tinyllm.autograd.graph import PICK, Node, Op, is_recording, walk
+
+__all__ = ["COMPOSITES", "FLAT", "TABLE", "Tensor", "apply", "as_array", "origin"]
+
+TABLE: dict[Callable, Op] = {}  # function -> its line in the table of derivatives
+COMPOSITES: dict[Callable, Callable] = {}  # function -> the same function written with others of the table
+FLAT: set[Callable] = set()  # functions that are flat almost everywhere: they return plain arrays
+
+# -- what the class body below is made of ---------------------------------------------------------------------------
+
+
+def _operators(symbol: str, ufunc: np.ufunc) -> tuple[Callable, Callable, Callable]:
+    """The methods of one binary operator: x + y, y + x with an array in front, and x += y, which is refused."""
+
+    def refuse(self, other):
+        raise TypeError(
+            f"{symbol}= would change a Tensor in place, its graph would no longer be true: write x = x {symbol} y, "
+            f"or x.data {symbol}= y to update a leaf outside the graph"
+        )
+
+    return (
+        lambda self, other: call(ufunc, (self, other), {}),
+        lambda self, other: call(ufunc, (other, self), {}),
+        refuse,
+    )
+
+
+def _comparison(ufunc: np.ufunc) -> Callable:
+    return lambda self, other: call(ufunc, (self, other), {})
+
+
+def _method(function: Callable) -> Callable:
+    def method(self, *args, **kwargs):
+        return call(function, (self, *args), kwargs)
+
+    method.__name__ = function.__name__
+    method.__doc__ = f"np.{function.__name__} of this Tensor."
+    return method
+
+
+class Tensor:
+    """A value, and, if it requires a gradient, the graph of operations that made it.
+
+    Tensor(value, requires_grad=False, dtype=None): `value` is copied; anything np.array takes is taken.
+    With requires_grad=True the Tensor is a leaf: `backward()` on a result collects d result / d leaf in its `.grad`.
+
+    Raises TypeError when a gradient is asked for a value that is not real floating point.
+
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> np.sum(np.square(x)).backward()
+    >>> x.grad
+    array([2., 4., 6.])
+    """
+
+    __slots__ = ("__weakref__", "data", "node")
+    data: np.ndarray
+    node: Node | None
+
+    def __init__(self, value: Any, requires_grad: bool = False, dtype: Any = None):
+        self.data = np.array(value.data if isinstance(value, Tensor) else value, dtype=dtype)
+        self.node = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # -- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this Tensor. Settable on a Tensor that no operation made."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted and self.node is None:
+            if not np.issubdtype(self.data.dtype, np.floating):
+                raise TypeError(
+                    f"requires_grad: only floating-point values have gradients; found {self.data.dtype}: "
+                    "pass dtype=float"
+                )
+            self.node = Node(None, (), None, None, self.data)
+        elif not wanted and self.node is not None:
+            if self.node.op is not None:
+                raise RuntimeError("requires_grad: this Tensor was computed; use detach() to leave the graph")
+            self.node = None
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless an operation on the graph made this Tensor."""
+        return self.node is None or self.node.op is None
+
+    @property
+    def grad(self) -> Any:
+        """The gradient collected by backward(): an array (a Tensor after create_graph=True), or None. Leaves only."""
+        return None if self.node is None else self.node.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self.node is None or self.node.op is not None:
+            raise RuntimeError("grad: only a leaf (made with requires_grad=True) keeps a gradient")
+        self.node.grad = value
+
+    shape = property(lambda self: self.data.shape, doc="Sizes of the axes.")
+    ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
+    size = property(lambda self: self.data.size, doc="Number of elements.")
+    dtype = property(lambda self: self.data.dtype, doc="Type of the elements.")
+    T = property(lambda self: np.transpose(self), doc="The axes in reverse order.")
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __repr__(self) -> str:
+        text = repr(self.data).replace("array(", "Tensor(", 1).replace("\n", "\n ")
+        return text[:-1] + ", requires_grad=True)" if self.node is not None else text
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data[()], spec)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.node is not None:
+            raise TypeError(
+                "a Tensor on the graph cannot become an array unnoticed: use .data for its value, "
+                "np.stack([...]) to build a Tensor from Tensors"
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def item(self) -> float:
+        """The single element, as a Python number."""
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists."""
+        return self.data.tolist()
+
+    def numpy(self) -> np.ndarray:
+        """The value, off the graph: the same as `.data`."""
+        return self.data
+
+    def detach(self) -> "Tensor":
+        """The same value, off the graph (the memory is shared).
+
+        >>> Tensor([1.0], requires_grad=True).detach().requires_grad
+        False
+        """
+        return wrap(self.data, None)
+
+    # -- gradients --------------------------------------------------------------------------------------------------
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Add d(sum of self * gradient)/d(leaf) to the `.grad` of every leaf that self was computed from.
+
+        gradient      same shape as self; may be left out when self has one element (then it is 1)
+        retain_graph  keep the graph, so that backward() can run again
+        create_graph  record the gradients too: they become Tensors that can be differentiated (retains the graph)
+
+        Raises RuntimeError when there is nothing to differentiate or the graph was freed; ValueError on a wrong shape.
+
+        >>> x = Tensor(3.0, requires_grad=True)
+        >>> (x * x * x).backward(create_graph=True)
+        >>> slope = x.grad                              # 3 x^2, itself a function of x
+        >>> x.grad = None
+        >>> slope.backward()
+        >>> float(slope), float(x.grad)                 # 27, and its slope 6 x
+        (27.0, 18.0)
+        """
+        if self.node is None:
+            raise RuntimeError(
+                "backward(): nothing to differentiate: no input of this Tensor was made with requires_grad=True, "
+                "or it was computed under no_grad()"
+            )
+        g = _output_gradient(self, gradient)
+        recorded = create_graph and is_recording()
+        if recorded and not isinstance(g, Tensor):
+            g = wrap(g, None)
+        found = walk([(self.node, g)], retain=retain_graph or create_graph, wrap=wrap if recorded else None)
+        for leaf, d in found.items():
+            if leaf.grad is not None:
+                leaf.grad = leaf.grad + d
+            else:  # a copy of our own: d may be the upstream gradient itself, or a view of it
+                leaf.grad = np.copy(d) if isinstance(d, Tensor) else np.array(d)
+
+    # -- NumPy's protocols ------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            raise TypeError(
+                f"np.{ufunc.__name__}.{method} has no derivative rule; use the function instead "
+                "(np.sum for np.add.reduce, np.max for np.maximum.reduce, tinyllm.ops.scatter_add for np.add.at)"
+            )
+        return call(ufunc, args, kwargs)
+
+    def __array_function__(self, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        return call(function, args, kwargs)
+
+    def __getitem__(self, index: Any) -> "Tensor":
+        return apply(TABLE[getitem], (self, _plain_index(index)), {})
+
+    def __iter__(self):
+        if self.data.ndim == 0:
+            raise TypeError("a Tensor without axes cannot be iterated over; use .item() for its value")
+        return (self[i] for i in range(len(self.data)))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor cannot be written to in place, its graph would no longer be true: use np.where, "
+            "tinyllm.ops.scatter_add or np.concatenate to build a new one, or write to .data outside the graph"
+        )
+
+    __hash__ = object.__hash__
+
+    # -- operators --------------------------------------------------------------------------------------------------
+
+    __add__, __radd__, __iadd__ = _operators("+", np.add)
+    __sub__, __rsub__, __isub__ = _operators("-", np.subtract)
+    __mul__, __rmul__, __imul__ = _operators("*", np.multiply)
+    __truediv__, __rtruediv__, __itruediv__ = _operators("/", np.divide)
+    __pow__, __rpow__, __ipow__ = _operators("**", np.power)
+    __matmul__, __rmatmul__, __imatmul__ = _operators("@", np.matmul)
+    __mod__, __rmod__, __imod__ = _operators("%", np.remainder)
+    __floordiv__, __rfloordiv__, __ifloordiv__ = _operators("//", np.floor_divide)
+    __lt__, __le__ = _comparison(np.less), _comparison(np.less_equal)
+    __gt__, __ge__ = _comparison(np.greater), _comparison(np.greater_equal)
+    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)  # type: ignore[assignment]
+    __neg__, __abs__ = _method(np.negative), _method(np.absolute)
+
+    def __pos__(self) -> "Tensor":
+        return self
+
+    # -- methods that arrays have -----------------------------------------------------------------------------------
+
+    sum, mean, max, min = _method(np.sum), _method(np.mean), _method(np.max), _method(np.min)
+    swapaxes, squeeze, ravel, copy = _method(np.swapaxes), _method(np.squeeze), _method(np.ravel), _method(np.copy)
+    argmax, argmin = _method(np.argmax), _method(np.argmin)
+
+    def reshape(self, *shape: Any) -> "Tensor":
+        """np.reshape: reshape(2, 3) or reshape((2, 3))."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> "Tensor":
+        """np.transpose: transpose(), transpose(1, 0) or transpose((1, 0))."""
+        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+
+    def astype(self, dtype: Any) -> "Tensor":
+        """The same values in another floating-point type; the gradient comes back in this one."""
+        return apply(TABLE[astype], (self, np.dtype(dtype)), {})
+
+
+def wrap(value: np.ndarray, node: Node | None) -> Tensor:
+    """A Tensor around an array that is ours already: no copy, no checks."""
+    t = Tensor.__new__(Tensor)
+    t.data = value
+    t.node = node
+    return t
+
+
+def as_array(x: Any) -> np.ndarray:
+    """The plain array of a Tensor or of anything array-like."""
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
+def origin(t: Any, function: Callable) -> "Tensor | None":
+    """If t was computed by `function`, the Tensor that function was given; otherwise None.
+
+    A loss asks it for the logits under a sigmoid or softmax, where the cross-entropy is exact.
+    """
+    if isinstance(t, Tensor) and t.node is not None and t.node.op is TABLE[function]:
+        return wrap(t.node.args[0], t.node.parents[0])
+    return None
+
+
+def _output_gradient(output: Tensor, gradient: Any) -> Any:
+    if gradient is None:
+        if output.data.size != 1:
+            raise RuntimeError(
+                f"backward(): the output has shape {output.shape}; reduce it to one number (np.sum, np.mean) "
+                f"or pass gradient= of that shape"
+            )
+        return np.ones_like(output.data)
+    if isinstance(gradient, Tensor):
+        if gradient.shape != output.shape:
+            raise ValueError(f"backward(): gradient has shape {gradient.shape}, the output {output.shape}")
+        return gradient if gradient.node is not None else gradient.data
+    g = np.asarray(gradient, dtype=output.dtype)
+    if g.shape != output.shape:
+        raise ValueError(f"backward(): gradient has shape {g.shape}, the output {output.shape}")
+    return g
+
+
+# -- calling and recording ------------------------------------------------------------------------------------------
+
+
+def call(function: Callable, args: tuple, kwargs: dict) -> Any:
+    """A NumPy function that met a Tensor: look it up, and record it or say why that cannot be done."""
+    op = TABLE.get(function)
+    if op is not None:
+        if kwargs or not op.arity <= len(args) <= op.positional:
+            args, kwargs = _canonical(op, function, args, kwargs)
+        return apply(op, args, kwargs)
+    composite = COMPOSITES.get(function)
+    if composite is not None:
+        return composite(*args, **kwargs)
+    if function in FLAT:
+        return function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
+    raise TypeError(
+        f"{_name(function)} has no derivative rule; rules exist for {len(TABLE) + len(COMPOSITES)} functions "
+        "(tinyllm.ops.differentiable())"
+    )
+
+
+def apply(op: Op, args: tuple, kwargs: dict) -> Any:
+    """Compute op on the arrays inside args; record it if one of them is on the graph."""
+    values = [a.data if isinstance(a, Tensor) else a for a in args]
+    try:
+        y = op.function(*values, **kwargs)
+    except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
+        raise _explained(op, values, error) from error
+    backward = None
+    if op.reference is not None:
+        y, backward = y
+    if type(y) is not np.ndarray and type(y) is not tuple:
+        y = np.asarray(y)
+    node = None
+    if is_recording():
+        parents = tuple([a.node if isinstance(a, Tensor) else None for a in args])
+        for parent in parents:
+            if parent is not None:
+                node = Node(op, parents, values, kwargs, y, backward)
+                break
+    if type(y) is not tuple:
+        return wrap(y, node)
+    if node is None:
+        return tuple(wrap(part, None) for part in y)
+    return tuple(wrap(part, Node(PICK, (node,), (None, i), {}, part)) for i, part in enumerate(y))
+
+
+def function(forward: Callable) -> Callable:
+    """Make a function of arrays (one that NumPy lacks) callable on Tensors; its derivative goes into the table.
+
+    On plain arrays it stays the plain function.
+    """
+    op = Op(forward, forward.__name__)
+
+    @wraps(forward)
+    def on_tensors(*args, **kwargs):
+        for a in args:
+            if isinstance(a, Tensor):
+                return apply(op, args, kwargs)
+        result = forward(*args, **kwargs)
+        return result if op.reference is None else result[0]
+
+    TABLE[on_tensors] = op
+    return on_tensors
+
+
+@function
+def getitem(x, index):
+    """x[index], for any index NumPy takes."""
+    return x[index]
+
+
+@function
+def astype(x, dtype):
+    """x in another floating-point dtype."""
+    if not np.issubdtype(dtype, np.floating):
+        raise TypeError(f"{dtype} has no gradients; use .data.astype({dtype}) to leave the graph")
+    return x.astype(dtype)
+
+
+def _plain(value: Any) -> Any:
+    """The arrays inside Tensors, also inside lists and tuples of them."""
+    if isinstance(value, Tensor):
+        return value.data
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(v) for v in value)
+    return value
+
+
+def _plain_index(index: Any) -> Any:
+    return _plain(index) if isinstance(index, Tensor | list | tuple) else index
+
+
+def _name(function: Callable) -> str:
+    module = getattr(function, "__module__", None) or "numpy"
+    name = getattr(function, "__name__", str(function))
+    return f"{module.replace('numpy', 'np', 1)}.{name}" if module.startswith("numpy") else name
+
+
+@cache
+def _signature(function: Callable) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+def _canonical(op: Op, function: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """Arguments as the rule expects them: arrays by position, the rest by name, what NumPy defaults left out."""
+    if isinstance(function, np.ufunc):
+        given = {k: v for k, v in kwargs.items() if v is not None}
+        arrays = args
+    else:
+        bound = _signature(function).bind(*args, **kwargs)
+        names = list(_signature(function).parameters)
+        arrays = tuple(bound.arguments[n] for n in names[: op.arity] if n in bound.arguments)
+        defaults = {n: p.default for n, p in _signature(function).parameters.items()}
+        given = {n: v for n, v in bound.arguments.items() if n not in names[: op.arity] and v is not defaults[n]}
+        given = {n: v for n, v in given.items() if not (n == "out" and v is None)}
+    if "out" in given:
+        raise TypeError(f"{op.name}: out= writes in place, which a Tensor does not allow; use the returned value")
+    unknown = given.keys() - op.keywords
+    if unknown or len(arrays) > op.arity:
+        wrong = ", ".join(f"{k}=" for k in sorted(unknown)) or "positional out"
+        known = ", ".join(f"{k}=" for k in sorted(op.keywords)) or "none"
+        raise TypeError(f"{op.name}: {wrong} is not supported on a Tensor; keywords with a derivative: {known}")
+    return arrays, given
+
+
+def _explained(op: Op, values: list, error: Exception) -> Exception:
+    """NumPy's error, led by the operation and the shapes that met."""
+    shapes = [np.shape(v) for v in values if isinstance(v, np.ndarray | np.generic | float | int)]
+    kind = IndexError if isinstance(error, IndexError) and not isinstance(error, ValueError) else type(error)
+    if isinstance(error, np.exceptions.AxisError):
+        kind = ValueError
+    if op.name == "matmul" and len(shapes) == 2:
+        a, b = shapes
+        if a and b and a[-1] != b[max(-2, -len(b))]:
+            inner = f"inner sizes {a[-1]} and {b[max(-2, -len(b))]} differ"
+            return ValueError(f"matmul: {a} @ {b}: {inner}")
+    return kind(f"{op.name}: {', '.join(map(str, shapes))}: {error}")
