@@ -65,8 +65,8 @@ class Node:
     __slots__ = ("args", "backward", "depth", "grad", "kwargs", "op", "parents", "value")
 
     def __init__(self, op, parents, args, kwargs, value, backward=None):
-        self.op: Op | None = op
-        self.parents: tuple[Node | None, ...] = parents
+        self.op: Any = op  # an Op, or None: a leaf
+        self.parents: tuple[Any, ...] = parents  # a Node, or None where the argument is not on the graph
         self.args = args
         self.kwargs = kwargs
         self.value = value

@@ -116,7 +116,7 @@ class Tensor:
     ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
     size = property(lambda self: self.data.size, doc="Number of elements.")
     dtype = property(lambda self: self.data.dtype, doc="Type of the elements.")
-    T = property(lambda self: np.transpose(self), doc="The axes in reverse order.")
+    T = property(np.transpose, doc="The axes in reverse order.")
 
     def __len__(self) -> int:
         return len(self.data)
@@ -241,7 +241,7 @@ class Tensor:
     __floordiv__, __rfloordiv__, __ifloordiv__ = _operators("//", np.floor_divide)
     __lt__, __le__ = _comparison(np.less), _comparison(np.less_equal)
     __gt__, __ge__ = _comparison(np.greater), _comparison(np.greater_equal)
-    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)  # type: ignore[assignment]
+    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)
     __neg__, __abs__ = _method(np.negative), _method(np.absolute)
 
     def __pos__(self) -> "Tensor":
@@ -255,11 +255,11 @@ class Tensor:
 
     def reshape(self, *shape: Any) -> "Tensor":
         """np.reshape: reshape(2, 3) or reshape((2, 3))."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return call(np.reshape, (self, shape[0] if len(shape) == 1 else shape), {})
 
     def transpose(self, *axes: Any) -> "Tensor":
         """np.transpose: transpose(), transpose(1, 0) or transpose((1, 0))."""
-        return np.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+        return call(np.transpose, (self, (axes[0] if len(axes) == 1 else axes) or None), {})
 
     def astype(self, dtype: Any) -> "Tensor":
         """The same values in another floating-point type; the gradient comes back in this one."""
