@@ -1,0 +1,283 @@
+"""Training: the five steps (initialise, forward, loss, backward, update) and the loop around them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinyllm import losses, metrics, optimizers
+from tinyllm.autograd import Tensor, no_grad
+from tinyllm.autograd.tensor import as_array
+from tinyllm.callbacks import Callback, History, ProgressBar
+
+__all__ = ["Trainable"]
+
+
+class Trainable:
+    """compile, fit, evaluate and predict, for anything with forward(x, training) and trainable_weights.
+
+    Every array's first axis counts samples. A loss that is not finite stops training with a FloatingPointError that
+    names the epoch and the batch, before the weights are touched.
+    """
+
+    optimizer: Any = None  # an optimizers.Optimizer and a losses.Loss, once compiled
+    loss: Any = None
+    metrics: tuple | list = ()
+    history: History | None = None
+    stop_training = False
+    rng: np.random.Generator
+    trainable_weights: list[Tensor]
+
+    def forward(self, x: Any, training: bool = False) -> tuple[Tensor, Any]:
+        """The output for x, and its mask (None: every time step counts)."""
+        raise NotImplementedError
+
+    # -- the five steps ---------------------------------------------------------------------------------------------
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Tensor, Any]:
+        """One step of training; step one, initialise, was done when the layers were built. Override to change it.
+
+        Returns the loss, the prediction and its mask.
+        """
+        prediction, mask = self.forward(x, training=True)  # 2. forward
+        loss = self.compute_loss(y, prediction, sample_weight, mask)  # 3. loss
+        loss.backward()  # 4. backward: the gradients, and nothing but the gradients
+        weights = self.trainable_weights
+        self.optimizer.apply_gradients([(w.grad, w) for w in weights])  # 5. update: a step against them
+        for w in weights:
+            w.grad = None
+        return float(loss), prediction, mask
+
+    def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Tensor, Any]:
+        """The first three of the five steps."""
+        prediction, mask = self.forward(x, training=False)
+        return float(self.compute_loss(y, prediction, sample_weight, mask)), prediction, mask
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def compile(self, optimizer: Any = "sgd", loss: Any = None, metrics: Any = ()) -> None:
+        """Choose how to train: names, or objects of tinyllm.optimizers, tinyllm.losses, tinyllm.metrics.
+
+        Raises ValueError on an unknown name, listing the known ones.
+        """
+        if loss is None:
+            raise ValueError(f"compile: choose a loss; known: {', '.join(sorted(losses.LOSSES))}")
+        self.loss = losses.get(loss)
+        self.optimizer = optimizers.get(optimizer)
+        self.metrics = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+        self._metric_functions()  # an unknown name shows now, not after an hour of training
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = (),
+        validation_split: float = 0.0,
+        validation_data: tuple | None = None,
+        shuffle: bool = True,
+        class_weight: dict | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train, and return the History.
+
+        x, y              arrays with as many samples; y (n,) goes with an output (n, 1)
+        verbose           "auto" or 1: a bar on a terminal, a line per epoch elsewhere; 2: a line per epoch; 0: nothing
+        validation_split  this last fraction of the samples is held out, before any shuffling
+        class_weight      {class: weight}, for whole-number labels
+        An epoch's loss is the mean over its samples, the short last batch counting for what it holds.
+        """
+        self._check_compiled("fit")
+        x, y, sample_weight = self._arrays("fit", x, y, sample_weight)
+        if validation_split:
+            (x, y, sample_weight), validation_data = _hold_out(validation_split, x, y, sample_weight)
+        if class_weight is not None:
+            sample_weight = _class_weights(class_weight, y, sample_weight)
+        if validation_data is not None:  # checked before the first epoch is spent
+            validation_data = self._arrays("fit: validation_data", *validation_data)
+        batch_size = _positive("fit: batch_size", batch_size)
+        steps = -(-len(x) // batch_size)
+        history = self.history = History()
+        history.params = {"epochs": epochs, "steps": steps}
+        watchers: list[Callback] = [history, *callbacks]
+        if verbose:
+            watchers.append(ProgressBar(epochs, steps, bar=False if verbose == 2 else None))
+        for watcher in watchers:
+            watcher.model = self
+            watcher.on_train_begin()
+        self.stop_training = False
+        for epoch in range(initial_epoch, epochs):
+            for watcher in watchers:
+                watcher.on_epoch_begin(epoch)
+            order = self.rng.permutation(len(x)) if shuffle else np.arange(len(x))
+            averages = _Averages(self._metric_functions())
+            for batch in range(steps):
+                rows = order[batch * batch_size : (batch + 1) * batch_size]
+                weight = None if sample_weight is None else sample_weight[rows]
+                try:
+                    averages.add(y[rows], *self.train_step(x[rows], y[rows], weight))
+                except FloatingPointError as error:
+                    raise FloatingPointError(f"epoch {epoch + 1}, batch {batch + 1}: {error}") from None
+                for watcher in watchers:
+                    watcher.on_batch_end(batch, averages.logs() if verbose else None)
+            logs = averages.logs()
+            if validation_data is not None:
+                held_x, held_y, held_weight = validation_data
+                values = self.evaluate(held_x, held_y, batch_size, sample_weight=held_weight, return_dict=True)
+                logs |= {f"val_{name}": value for name, value in values.items()}
+            for watcher in watchers:
+                watcher.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        for watcher in watchers:
+            watcher.on_train_end()
+        return history
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 32,
+        verbose: Any = 0,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss and the metrics over x, y: a list [loss, ...], or a dict; the loss alone if there are no metrics."""
+        self._check_compiled("evaluate")
+        x, y, sample_weight = self._arrays("evaluate", x, y, sample_weight)
+        averages = _Averages(self._metric_functions())
+        for rows in _batches(len(x), _positive("evaluate: batch_size", batch_size)):
+            weight = None if sample_weight is None else sample_weight[rows]
+            averages.add(y[rows], *self.test_step(x[rows], y[rows], weight))
+        logs = averages.logs()
+        if verbose:
+            print(" - ".join(f"{name}: {value:.4g}" for name, value in logs.items()))
+        if return_dict:
+            return logs
+        return list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+    def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> np.ndarray:
+        """The outputs for x, as an array. Nothing is recorded, so two threads may predict with one model."""
+        x = self.checked_input("predict", x)
+        with no_grad():
+            parts = [self.forward(x[rows])[0].data for rows in _batches(len(x), _positive("batch_size", batch_size))]
+        return np.concatenate(parts)
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """One update from one batch; returns what evaluate() does, measured before the update."""
+        return self._on_batch("train_on_batch", self.train_step, x, y, sample_weight, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """The loss and metrics of one batch."""
+        return self._on_batch("test_on_batch", self.test_step, x, y, sample_weight, return_dict)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """The outputs for one batch."""
+        return self.predict(x, batch_size=max(len(x), 1))
+
+    # -- what these are made of -------------------------------------------------------------------------------------
+
+    def checked_input(self, caller: str, x: Any) -> np.ndarray:
+        """x as an array with at least one sample."""
+        x = np.asarray(as_array(x))
+        if x.ndim == 0 or len(x) == 0:
+            raise ValueError(f"{caller}: found no samples (x has shape {x.shape})")
+        if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+            raise TypeError(
+                f"{caller}: x must hold numbers; found {x.dtype}: turn texts into ids first (preprocessing.text)"
+            )
+        return x
+
+    def compute_loss(self, y: Any, prediction: Tensor, sample_weight: Any, mask: Any) -> Tensor:
+        """The compiled loss of one batch. FloatingPointError if it is NaN or infinite."""
+        loss = self.loss(y, prediction, sample_weight, mask)
+        if not np.isfinite(loss.data).all():
+            raise FloatingPointError(
+                f"the loss is {float(np.sum(loss.data))}; the weights are as they were before this batch. "
+                "Look for NaN in the data, or lower the learning rate"
+            )
+        return loss
+
+    def _arrays(self, caller: str, x: Any, y: Any, sample_weight: Any = None) -> tuple:
+        x, y = self.checked_input(caller, x), np.asarray(as_array(y))
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        for name, other in (("y", y), ("sample_weight", weight)):
+            if other is not None and (other.ndim == 0 or len(other) != len(x)):
+                raise ValueError(f"{caller}: x has {len(x)} samples and {name} has shape {other.shape}")
+        return x, y, weight
+
+    def _check_compiled(self, caller: str) -> None:
+        if self.loss is None or self.optimizer is None:
+            raise RuntimeError(f"{caller}: call compile(optimizer, loss) before {caller}()")
+
+    def _metric_functions(self) -> dict[str, Any]:
+        name = self.loss.name if self.loss is not None else ""
+        return dict(metrics.get(m, name, self.output_shape_or((None, 1))) for m in self.metrics)
+
+    def output_shape_or(self, default: tuple) -> tuple:
+        """The output's shape where it is known."""
+        return default
+
+    def _on_batch(self, caller: str, step: Any, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
+        self._check_compiled(caller)
+        x, y, sample_weight = self._arrays(caller, x, y, sample_weight)
+        averages = _Averages(self._metric_functions())
+        averages.add(y, *step(x, y, sample_weight))
+        logs = averages.logs()
+        return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+
+class _Averages:
+    """Running means of the loss and the metrics, each batch weighted by the samples (or time steps) it holds."""
+
+    def __init__(self, functions: dict[str, Any]):
+        self.functions = functions
+        self.sums = dict.fromkeys(["loss", *functions], 0.0)
+        self.counts = dict.fromkeys(self.sums, 0.0)
+
+    def add(self, y: np.ndarray, loss: float, prediction: Tensor, mask: Any) -> None:
+        self.sums["loss"] += loss * len(y)
+        self.counts["loss"] += len(y)
+        for name, function in self.functions.items():
+            values = np.asarray(as_array(function(y, prediction.data)))
+            keep = 1.0 if mask is None else np.asarray(mask, float)
+            self.sums[name] += float(np.sum(values * keep))
+            self.counts[name] += float(values.size if mask is None else np.sum(keep))
+
+    def logs(self) -> dict[str, float]:
+        return {name: total / max(self.counts[name], 1.0) for name, total in self.sums.items()}
+
+
+def _batches(n: int, size: int) -> Iterator[slice]:
+    for start in range(0, n, size):
+        yield slice(start, start + size)
+
+
+def _positive(what: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{what} must be a positive whole number; found {value!r}")
+    return int(value)
+
+
+def _hold_out(fraction: float, *arrays: Any) -> tuple[tuple, tuple]:
+    """(training arrays, held-out arrays): the last `fraction` of the samples is held out."""
+    n = len(arrays[0])
+    cut = int(n * (1 - fraction))
+    if not 0 < cut < n:
+        raise ValueError(f"fit: validation_split={fraction} leaves {max(cut, 0)} of {n} samples to train on")
+    return (
+        tuple(None if a is None else a[:cut] for a in arrays),
+        tuple(None if a is None else a[cut:] for a in arrays),
+    )
+
+
+def _class_weights(weights: dict, y: np.ndarray, sample_weight: Any) -> np.ndarray:
+    labels = y.reshape(len(y), -1)[:, 0]
+    missing = sorted(set(labels.tolist()) - set(weights))
+    if missing:
+        raise ValueError(f"fit: class_weight has no weight for the label {missing[0]}; it has {sorted(weights)}")
+    chosen = np.array([weights[label] for label in labels.tolist()], float)
+    return chosen if sample_weight is None else chosen * sample_weight
