@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.graph import no_grad, walk
-from tinyllm.autograd.tensor import Tensor, wrap
+from tinyllm.autograd.tensor import Tensor, as_array, wrap
 
 __all__ = ["Argument", "Report", "gradcheck"]
 
@@ -150,7 +150,11 @@ def _outputs(f: Callable, args: list, leaves: list[int]) -> list:
 
 def _values(f: Callable, arrays: list) -> list[np.ndarray]:
     """f's outputs as arrays of their own (an output may be a view of an input that is about to be perturbed)."""
-    return [np.array(y.data if isinstance(y, Tensor) else y, np.float64) for y in _outputs(f, arrays, [])]
+    values = [as_array(y) for y in _outputs(f, arrays, [])]
+    for y in values:
+        if y.dtype.kind not in "biuf":
+            raise TypeError(f"gradcheck: f must return real numbers; found {y.dtype}")
+    return [np.array(y, np.float64) for y in values]
 
 
 def _gradients(f: Callable, args: list, positions: list[int], upstream: list, create_graph: bool = False) -> list:

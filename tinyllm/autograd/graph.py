@@ -4,9 +4,10 @@ Nothing here knows a derivative (rules.py) or what a Tensor is (tensor.py): a no
 Tensors, so there are no reference cycles and a dropped loss frees its graph at once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import count
 from operator import attrgetter
 from typing import Any
 
@@ -62,28 +63,25 @@ class Op:
 class Node:
     """One recorded call. A leaf (a Tensor made with requires_grad=True) has no op, and is where gradients collect."""
 
-    __slots__ = ("args", "backward", "depth", "grad", "kwargs", "op", "parents", "value")
+    __slots__ = ("args", "backward", "grad", "kwargs", "number", "op", "parents", "value")
 
     def __init__(self, op, parents, args, kwargs, value, backward=None):
         self.op: Any = op  # an Op, or None: a leaf
-        self.parents: tuple[Any, ...] = parents  # a Node, or None where the argument is not on the graph
+        self.parents: Sequence[Any] = parents  # a Node, or None where the argument is not on the graph
         self.args = args
         self.kwargs = kwargs
         self.value = value
         self.backward = backward
         self.grad = None
-        depth = 0
-        for parent in parents:
-            if parent is not None and parent.depth >= depth:
-                depth = parent.depth + 1
-        self.depth: int = depth  # longest path to a leaf: a node is always deeper than what it was made from
+        self.number = next(_count)  # a node is always newer than what it was made from
 
 
+_count = count()
 PICK = Op(lambda outputs, i: outputs[i], "output")  # one output of a kernel that has several: args (outputs, i)
 
 
 def reachable(roots: list[Node], sinks: frozenset[Node]) -> list[Node]:
-    """The nodes below the roots, deepest first, so that each comes after everything made from it. No recursion."""
+    """The nodes below the roots, newest first, so that each comes after everything made from it. No recursion."""
     seen = set(roots)
     stack = list(roots)
     while stack:
@@ -99,7 +97,7 @@ def reachable(roots: list[Node], sinks: frozenset[Node]) -> list[Node]:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=attrgetter("depth"), reverse=True)
+    return sorted(seen, key=attrgetter("number"), reverse=True)
 
 
 def walk(
@@ -142,15 +140,13 @@ def walk(
             if wrap is not None:
                 args = [a if p is None else wrap(a, p) for a, p in zip(args, node.parents)]
                 y = wrap(y, node)
-            for i, parent in enumerate(node.parents):
-                if parent is None:
+            derivatives = op.derivatives if op.variadic is None else map(op.variadic, count())
+            for parent, derivative in zip(node.parents, derivatives):
+                if parent is None or derivative is None:
                     continue
-                derivative = op.variadic(i) if op.variadic is not None else op.derivatives[i]
-                if derivative is None:
-                    continue
-                d = derivative(g, y, *args, **kwargs)
+                d = derivative(g, y, *args, **kwargs) if kwargs else derivative(g, y, *args)
                 target = parent.value
-                if d.shape != target.shape or d.dtype != target.dtype:
+                if d.shape != target.shape or d.dtype is not target.dtype:  # spelled out: a call costs 60 ns
                     d = _fit(d, target, op)
                 previous = gradients.get(parent)
                 gradients[parent] = d if previous is None else previous + d
@@ -184,6 +180,8 @@ def _kernel_gradients(node: Node, g: Any, wrap: Callable | None) -> Iterator[tup
 
 def _fit(d: Any, target: np.ndarray, op: Op) -> Any:
     """The gradient d in the shape and dtype of the value it belongs to."""
+    if d.dtype.kind != target.dtype.kind:
+        raise TypeError(f"{op.name}: a gradient became {d.dtype}; only real floating-point values have gradients")
     if d.shape != target.shape:
         d = unbroadcast(d, target.shape, op.name)
     return d if d.dtype == target.dtype else d.astype(target.dtype)

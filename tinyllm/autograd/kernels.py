@@ -7,6 +7,7 @@ speed never costs order or trust.
 """
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def kernel(reference: Callable) -> Callable:
         fused = function(forward)
         op = TABLE[fused]
         op.reference = reference
+        op.arity = op.positional = len(signature(forward).parameters)
         KERNELS[fused] = reference
         return fused
 
@@ -123,9 +125,14 @@ def embedding_lookup(table, ids):
            [0., 1.]])
     """
 
+    ids = np.asarray(ids)
+    if table.ndim != 2 or (ids.dtype.kind not in "iu" and ids.size):
+        raise TypeError(f"a table (vocabulary, features) and integer ids are needed; found {table.shape}, {ids.dtype}")
+    ids = ids.astype(np.intp)
+
     def backward(g):
-        width = table.shape[1]
-        cells = np.ravel(ids)[:, None] * width + np.arange(width)
+        rows, width = table.shape
+        cells = (ids.reshape(-1, 1) % max(rows, 1)) * width + np.arange(width)
         d = np.bincount(cells.ravel(), weights=g.ravel(), minlength=table.size)
         return d.reshape(table.shape).astype(table.dtype), None
 
@@ -175,13 +182,23 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
 
     sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates (NumPy's float32 tanh is fast).
     """
-    batch, steps, features = x.shape
-    units = h.shape[1]
-    dtype = np.result_type(x, kernel)
+    batch, steps, features = x.shape if x.ndim == 3 else (0, 0, 0)
+    units = recurrent_kernel.shape[0]
+    if (
+        x.ndim != 3
+        or not h.shape == c.shape == (batch, units)
+        or kernel.shape != (features, 4 * units)
+        or recurrent_kernel.shape != (units, 4 * units)
+    ):
+        raise ValueError(
+            "x is (batch, time, features), h and c (batch, units), kernel (features, 4 units), "
+            "recurrent_kernel (units, 4 units), bias (4 units,) or None"
+        )
+    dtype = np.result_type(*(a for a in (x, h, c, kernel, recurrent_kernel, bias) if a is not None))
     scale = np.full(4 * units, 0.5, dtype)  # z is halved for the three sigmoids, not for the candidate g
     scale[2 * units : 3 * units] = 1
     xs = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(steps * batch, features)
-    gates = xs @ kernel
+    gates = (xs @ kernel).astype(dtype, copy=False)
     if bias is not None:
         gates += bias
     gates = gates.reshape(steps, batch, 4 * units)

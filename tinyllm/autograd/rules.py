@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tinyllm.autograd.graph import Op
 from tinyllm.autograd.tensor import COMPOSITES, FLAT, TABLE, astype, function, getitem
@@ -47,7 +48,7 @@ def rule(f: Callable) -> Callable:
         op.derivatives, op.variadic = derivatives, variadic
         example = variadic(0) if variadic else next(d for d in derivatives if d)
         names = [p.name for p in inspect.signature(example).parameters.values() if p.kind is not p.VAR_POSITIONAL][2:]
-        op.arity = len(derivatives) if derivatives else 1_000_000
+        op.arity = len(derivatives) if derivatives else 1_000_000  # variadic: every argument is an array
         op.keywords = frozenset(names[0 if variadic else op.arity :])
         op.positional = op.arity
         if not isinstance(f, np.ufunc) and not variadic:  # how far NumPy's positional arguments agree with the rule's
@@ -110,6 +111,13 @@ def half(winner, a, b):
     return winner + 0.5 * np.equal(a, b)
 
 
+def one_less(b, a):
+    """The exponent b - 1 in the derivative of a ** b; but 1 where a and b are 0, for 0 * 0 ** -1 is meant to be 0."""
+    if isinstance(b, int | float):
+        return b - 1 if b else 1
+    return np.where(np.equal(a, 0) & np.equal(b, 0), 1, b - 1)
+
+
 def swap(m):
     """A matrix, or a stack of them, transposed."""
     return np.swapaxes(m, -1, -2)
@@ -134,7 +142,8 @@ def product(g, a, b):
 def matmul_b(g, y, a, b):
     """The gradient of a @ b for b: one product even where a is a stack of matrices and b is shared by all."""
     if a.ndim > 2 and b.ndim == 2:
-        return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+        rows = math.prod(a.shape[:-1])
+        return np.reshape(a, (rows, a.shape[-1])).T @ np.reshape(g, (rows, g.shape[-1]))
     d = swap(row(a)) @ product(g, a, b)
     return np.squeeze(d, -1) if b.ndim == 1 else d
 
@@ -185,10 +194,16 @@ def relu(x):
     return np.maximum(x, 0)
 
 
+def _real(x):
+    """x as a floating-point array."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
 def _peak(x, axis):
     """The largest value along `axis`, to subtract before exp; 0 where it is infinite or there is none."""
     m = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, 0).astype(x.dtype)
+    return np.where(np.isfinite(m), m, np.zeros((), x.dtype))
 
 
 @function
@@ -198,6 +213,7 @@ def softmax(x, axis=-1):
     >>> softmax(np.array([0.0, 0.0, -1000.0]))
     array([0.5, 0.5, 0. ])
     """
+    x = _real(x)
     e = np.exp(x - _peak(x, axis))
     return e / np.sum(e, axis=axis, keepdims=True)
 
@@ -209,6 +225,7 @@ def log_softmax(x, axis=-1):
     >>> log_softmax(np.array([0.0, -1000.0]))
     array([    0., -1000.])
     """
+    x = _real(x)
     z = x - _peak(x, axis)
     return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
 
@@ -220,6 +237,7 @@ def logsumexp(x, axis=None, keepdims=False):
     >>> float(logsumexp(np.array([1000.0, 1000.0])))
     1000.6931471805599
     """
+    x = _real(x)
     peak = _peak(x, axis)
     with np.errstate(divide="ignore"):
         y = np.log(np.sum(np.exp(x - peak), axis=axis, keepdims=True)) + peak
@@ -248,13 +266,13 @@ def _is_basic(index):
 
 
 @function
-def bounded(x, low, high):
+def clip(x, low, high):
     """np.clip with both bounds given."""
     return np.clip(x, low, high)
 
 
 @function
-def join(*arrays, axis=0):
+def concatenate(*arrays, axis=0):
     """np.concatenate with the arrays as arguments."""
     return np.concatenate(arrays, axis=axis)
 
@@ -266,8 +284,9 @@ rule(np.add)          (lambda g, y, a, b: g,                  lambda g, y, a, b:
 rule(np.subtract)     (lambda g, y, a, b: g,                  lambda g, y, a, b: -g)
 rule(np.multiply)     (lambda g, y, a, b: g * b,              lambda g, y, a, b: g * a)
 rule(np.divide)       (lambda g, y, a, b: g / b,              lambda g, y, a, b: -g * y / b)
-rule(np.power)        (lambda g, y, a, b: g * b * a ** np.where(np.equal(b, 0), 1, b - 1),
+rule(np.power)        (lambda g, y, a, b: g * b * a ** one_less(b, a),
                        lambda g, y, a, b: g * y * np.log(np.where(np.equal(a, 0), 1, a)))
+rule(np.remainder)    (lambda g, y, a, b: g,                  lambda g, y, a, b: -g * np.floor_divide(a, b))
 rule(np.maximum)      (lambda g, y, a, b: g * half(np.greater(a, b), a, b),  lambda g, y, a, b: g * half(np.greater(b, a), a, b))
 rule(np.minimum)      (lambda g, y, a, b: g * half(np.less(a, b), a, b),     lambda g, y, a, b: g * half(np.less(b, a), a, b))
 
@@ -306,10 +325,12 @@ rule(np.copy)         (lambda g, y, x: g)
 rule(astype)          (lambda g, y, x, dtype: g)
 rule(getitem)         (lambda g, y, x, index: scatter_add(g, index, x.shape))
 rule(scatter_add)     (lambda g, y, x, index, shape: g[index])
-rule(join)            (variadic=lambda i: lambda g, y, *arrays, axis=0: part(g, i, arrays, axis))
+rule(concatenate)     (variadic=lambda i: lambda g, y, *arrays, axis=0: part(g, i, arrays, axis))
 
 rule(np.where)        (None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g))
-rule(bounded)         (lambda g, y, x, low, high: g * ((x >= low) & (x <= high)))
+rule(clip)            (lambda g, y, x, low, high: g * (np.greater_equal(x, low) & np.less_equal(x, high)),
+                       lambda g, y, x, low, high: g * (np.less(x, low) & np.less_equal(low, high)),
+                       lambda g, y, x, low, high: g * (np.greater(x, high) | np.greater(low, high)))
 
 # fmt: on
 
@@ -317,42 +338,47 @@ rule(bounded)         (lambda g, y, x, low, high: g * ((x >= low) & (x <= high))
 def weights(y, x, axis, keepdims):
     """exp(x - logsumexp(x)): the softmax, with 0 where everything is -inf."""
     total = spread(y, x, axis, keepdims)
-    return np.exp(x - np.where(np.isfinite(total), total, 0))
+    return np.exp(x - np.where(np.equal(total, -np.inf), 0, total))
 
 
 @composite(np.clip)
 def _clip(x, a_min=None, a_max=None, *, min=None, max=None):
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    return bounded(x, -np.inf if low is None else low, np.inf if high is None else high)
+    return clip(x, -np.inf if low is None else low, np.inf if high is None else high)
 
 
 @composite(np.concatenate)
 def _concatenate(arrays, axis=0):
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
-    return join(*arrays, axis=axis)
+    return concatenate(*arrays, axis=axis)
 
 
 @composite(np.stack)
 def _stack(arrays, axis=0):
-    return join(*[np.expand_dims(a, axis) for a in arrays], axis=axis)
+    if len({np.shape(a) for a in arrays}) > 1:
+        raise ValueError(f"stack: all arrays must have one shape; found {', '.join(str(np.shape(a)) for a in arrays)}")
+    return concatenate(*[np.expand_dims(a, axis) for a in arrays], axis=axis)
 
 
 @composite(np.array_split)
 def _array_split(x, sections, axis=0):
+    axis = normalize_axis_index(axis, x.ndim)
     n = x.shape[axis]
     if isinstance(sections, int | np.integer):
+        if sections < 1:
+            raise ValueError(f"array_split: {sections} parts; at least 1 is needed")
         size, longer = divmod(n, sections)
         cuts = np.cumsum([size + 1] * longer + [size] * (sections - longer))[:-1].tolist()
     else:
         cuts = list(sections)
-    before = (slice(None),) * (axis % x.ndim)
+    before = (slice(None),) * axis
     return [x[(*before, slice(i, j))] for i, j in zip([0, *cuts], [*cuts, n])]
 
 
 @composite(np.split)
 def _split(x, sections, axis=0):
-    if isinstance(sections, int | np.integer) and x.shape[axis] % sections:
+    if isinstance(sections, int | np.integer) and sections > 0 and x.shape[axis] % sections:
         raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts")
     return _array_split(x, sections, axis)
 

@@ -6,6 +6,7 @@ NEP 13; `__array_function__`, NEP 18). What each function's derivative is stands
 
 import inspect
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache, wraps
 from typing import Any
 
@@ -32,14 +33,10 @@ def _operators(symbol: str, ufunc: np.ufunc) -> tuple[Callable, Callable, Callab
         )
 
     return (
-        lambda self, other: call(ufunc, (self, other), {}),
-        lambda self, other: call(ufunc, (other, self), {}),
+        lambda self, other: apply(TABLE[ufunc], (self, other), {}),
+        lambda self, other: apply(TABLE[ufunc], (other, self), {}),
         refuse,
     )
-
-
-def _comparison(ufunc: np.ufunc) -> Callable:
-    return lambda self, other: call(ufunc, (self, other), {})
 
 
 def _method(function: Callable) -> Callable:
@@ -57,7 +54,8 @@ class Tensor:
     Tensor(value, requires_grad=False, dtype=None): `value` is copied; anything np.array takes is taken.
     With requires_grad=True the Tensor is a leaf: `backward()` on a result collects d result / d leaf in its `.grad`.
 
-    Raises TypeError when a gradient is asked for a value that is not real floating point.
+    Raises TypeError when the value is not made of numbers, or when a gradient is asked for one that is not real
+    floating point.
 
     >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> np.sum(np.square(x)).backward()
@@ -65,17 +63,38 @@ class Tensor:
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "data", "node")
-    data: np.ndarray
+    __slots__ = ("__weakref__", "_data", "node")
+    _data: np.ndarray
     node: Node | None
 
     def __init__(self, value: Any, requires_grad: bool = False, dtype: Any = None):
-        self.data = np.array(value.data if isinstance(value, Tensor) else value, dtype=dtype)
         self.node = None
+        self._data = np.array(value, dtype=dtype)
+        if self._data.dtype.kind not in "biufc":
+            raise TypeError(f"Tensor: a value is made of numbers; found dtype {self._data.dtype} in {value!r:.60}")
         if requires_grad:
             self.requires_grad = True
 
     # -- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> np.ndarray:
+        """The value, off the graph. A leaf may be given another array of its shape; the array is taken, not copied."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        value = np.asarray(value)
+        if self.node is not None:
+            if self.node.op is not None:
+                raise RuntimeError(f"data: this Tensor was computed by '{self.node.op.name}'; only a leaf's can be set")
+            if value.shape != self.shape or value.dtype.kind != "f":
+                raise ValueError(
+                    f"data: this leaf holds {self.dtype} of shape {self.shape}; found {value.dtype} of shape "
+                    f"{value.shape}: make a new Tensor"
+                )
+            self.node.value = value
+        self._data = value
 
     @property
     def requires_grad(self) -> bool:
@@ -85,7 +104,7 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
         if wanted and self.node is None:
-            if not np.issubdtype(self.data.dtype, np.floating):
+            if self.dtype.kind != "f":
                 raise TypeError(
                     f"requires_grad: only floating-point values have gradients; found {self.data.dtype}: "
                     "pass dtype=float"
@@ -110,6 +129,8 @@ class Tensor:
     def grad(self, value: Any) -> None:
         if self.node is None or self.node.op is not None:
             raise RuntimeError("grad: only a leaf (made with requires_grad=True) keeps a gradient")
+        if value is not None and np.shape(value) != self.shape:
+            raise ValueError(f"grad: this leaf has shape {self.shape}; found a gradient of shape {np.shape(value)}")
         self.node.grad = value
 
     shape = property(lambda self: self.data.shape, doc="Sizes of the axes.")
@@ -140,8 +161,8 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.node is not None:
             raise TypeError(
-                "a Tensor on the graph cannot become an array unnoticed: use .data for its value, "
-                "np.stack([...]) to build a Tensor from Tensors"
+                "a Tensor on the graph cannot become an array unnoticed, its gradient would be lost: use .data for its "
+                "value, np.stack([...]) to build a Tensor from Tensors"
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -156,6 +177,14 @@ class Tensor:
     def numpy(self) -> np.ndarray:
         """The value, off the graph: the same as `.data`."""
         return self.data
+
+    def __deepcopy__(self, memo: dict) -> "Tensor":
+        if not self.is_leaf:
+            raise RuntimeError("deepcopy: this Tensor was computed; copy detach(), which leaves the graph")
+        copied = Tensor(self._data, self.requires_grad)
+        if self.grad is not None:
+            copied.grad = deepcopy(self.grad, memo)
+        return copied
 
     def detach(self) -> "Tensor":
         """The same value, off the graph (the memory is shared).
@@ -189,10 +218,8 @@ class Tensor:
                 "backward(): nothing to differentiate: no input of this Tensor was made with requires_grad=True, "
                 "or it was computed under no_grad()"
             )
-        g = _output_gradient(self, gradient)
         recorded = create_graph and is_recording()
-        if recorded and not isinstance(g, Tensor):
-            g = wrap(g, None)
+        g = _output_gradient(self, gradient, recorded)
         found = walk([(self.node, g)], retain=retain_graph or create_graph, wrap=wrap if recorded else None)
         for leaf, d in found.items():
             if leaf.grad is not None:
@@ -238,11 +265,13 @@ class Tensor:
     __pow__, __rpow__, __ipow__ = _operators("**", np.power)
     __matmul__, __rmatmul__, __imatmul__ = _operators("@", np.matmul)
     __mod__, __rmod__, __imod__ = _operators("%", np.remainder)
-    __floordiv__, __rfloordiv__, __ifloordiv__ = _operators("//", np.floor_divide)
-    __lt__, __le__ = _comparison(np.less), _comparison(np.less_equal)
-    __gt__, __ge__ = _comparison(np.greater), _comparison(np.greater_equal)
-    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)
+    __lt__, __le__, __gt__, __ge__ = map(_method, (np.less, np.less_equal, np.greater, np.greater_equal))
+    __eq__, __ne__ = _method(np.equal), _method(np.not_equal)
+    __floordiv__ = _method(np.floor_divide)
     __neg__, __abs__ = _method(np.negative), _method(np.absolute)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return call(np.floor_divide, (other, self), {})
 
     def __pos__(self) -> "Tensor":
         return self
@@ -266,10 +295,14 @@ class Tensor:
         return apply(TABLE[astype], (self, np.dtype(dtype)), {})
 
 
+_new = object.__new__
+_SEQUENCES = (list, tuple)
+
+
 def wrap(value: np.ndarray, node: Node | None) -> Tensor:
     """A Tensor around an array that is ours already: no copy, no checks."""
-    t = Tensor.__new__(Tensor)
-    t.data = value
+    t = _new(Tensor)
+    t._data = value
     t.node = node
     return t
 
@@ -289,36 +322,38 @@ def origin(t: Any, function: Callable) -> "Tensor | None":
     return None
 
 
-def _output_gradient(output: Tensor, gradient: Any) -> Any:
+def _output_gradient(output: Tensor, gradient: Any, recorded: bool) -> Any:
+    if output.dtype.kind != "f":
+        raise TypeError(f"backward(): the output is {output.dtype}; only real floating-point values have gradients")
     if gradient is None:
-        if output.data.size != 1:
+        if output.size != 1:
             raise RuntimeError(
                 f"backward(): the output has shape {output.shape}; reduce it to one number (np.sum, np.mean) "
-                f"or pass gradient= of that shape"
+                "or pass gradient= of that shape"
             )
-        return np.ones_like(output.data)
-    if isinstance(gradient, Tensor):
-        if gradient.shape != output.shape:
-            raise ValueError(f"backward(): gradient has shape {gradient.shape}, the output {output.shape}")
-        return gradient if gradient.node is not None else gradient.data
-    g = np.asarray(gradient, dtype=output.dtype)
-    if g.shape != output.shape:
-        raise ValueError(f"backward(): gradient has shape {g.shape}, the output {output.shape}")
-    return g
+        gradient = np.ones_like(output._data)
+    if np.shape(gradient) != output.shape:
+        raise ValueError(f"backward(): gradient has shape {np.shape(gradient)}, the output {output.shape}")
+    if as_array(gradient).dtype.kind not in "biuf":
+        raise TypeError(f"backward(): gradient must be real numbers; found {as_array(gradient).dtype}")
+    if not recorded:
+        return np.asarray(as_array(gradient), output.dtype)
+    return gradient.astype(output.dtype) if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)
 
 
 # -- calling and recording ------------------------------------------------------------------------------------------
 
 
 def call(function: Callable, args: tuple, kwargs: dict) -> Any:
-    """A NumPy function that met a Tensor: look it up, and record it or say why that cannot be done."""
+    """A function that met a Tensor: look it up, and record it or say why that cannot be done."""
     op = TABLE.get(function)
     if op is not None:
-        if kwargs or not op.arity <= len(args) <= op.positional:
+        if (kwargs or not op.arity <= len(args) <= op.positional) and op.variadic is None:
             args, kwargs = _canonical(op, function, args, kwargs)
         return apply(op, args, kwargs)
     composite = COMPOSITES.get(function)
     if composite is not None:
+        _bind(composite, function.__name__, args, kwargs)
         return composite(*args, **kwargs)
     if function in FLAT:
         return function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
@@ -330,10 +365,23 @@ def call(function: Callable, args: tuple, kwargs: dict) -> Any:
 
 def apply(op: Op, args: tuple, kwargs: dict) -> Any:
     """Compute op on the arrays inside args; record it if one of them is on the graph."""
-    values = [a.data if isinstance(a, Tensor) else a for a in args]
+    values: list[Any] = []
+    parents: list[Node | None] = []
+    on_graph = False
+    for a in args:
+        node = None
+        if isinstance(a, Tensor):
+            node = a.node
+            if node is not None:
+                on_graph = True
+            a = a._data
+        elif isinstance(a, _SEQUENCES) and len(values) < op.arity:
+            a = np.asarray(a)  # a rule may ask for its shape
+        values.append(a)
+        parents.append(node)
     try:
-        y = op.function(*values, **kwargs)
-    except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
+        y = op.function(*values, **kwargs) if kwargs else op.function(*values)  # an empty ** costs 60 ns
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
         raise _explained(op, values, error) from error
     backward = None
     if op.reference is not None:
@@ -341,12 +389,8 @@ def apply(op: Op, args: tuple, kwargs: dict) -> Any:
     if type(y) is not np.ndarray and type(y) is not tuple:
         y = np.asarray(y)
     node = None
-    if is_recording():
-        parents = tuple([a.node if isinstance(a, Tensor) else None for a in args])
-        for parent in parents:
-            if parent is not None:
-                node = Node(op, parents, values, kwargs, y, backward)
-                break
+    if on_graph and is_recording():
+        node = Node(op, parents, values, kwargs, y, backward)
     if type(y) is not tuple:
         return wrap(y, node)
     if node is None:
@@ -363,9 +407,9 @@ def function(forward: Callable) -> Callable:
 
     @wraps(forward)
     def on_tensors(*args, **kwargs):
-        for a in args:
+        for a in (*args, *kwargs.values()):
             if isinstance(a, Tensor):
-                return apply(op, args, kwargs)
+                return call(on_tensors, args, kwargs)
         result = forward(*args, **kwargs)
         return result if op.reference is None else result[0]
 
@@ -411,37 +455,55 @@ def _signature(function: Callable) -> inspect.Signature:
     return inspect.signature(function)
 
 
+def _bind(function: Callable, name: str, args: tuple, kwargs: dict) -> inspect.BoundArguments:
+    _refuse_out(name, kwargs)
+    try:
+        return _signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}: {name}{_signature(function)}") from None
+
+
+def _refuse_out(name: str, given: dict) -> None:
+    if given.get("out") is not None:
+        raise TypeError(f"{name}: out= writes in place, which a Tensor does not allow; use the returned value")
+
+
 def _canonical(op: Op, function: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """Arguments as the rule expects them: arrays by position, the rest by name, what NumPy defaults left out."""
     if isinstance(function, np.ufunc):
-        given = {k: v for k, v in kwargs.items() if v is not None}
-        arrays = args
+        arrays = args[: op.arity]
+        given = {**kwargs, **dict(zip(["out"], args[op.arity :]))}
+        _refuse_out(op.name, given)
     else:
-        bound = _signature(function).bind(*args, **kwargs)
-        names = list(_signature(function).parameters)
-        arrays = tuple(bound.arguments[n] for n in names[: op.arity] if n in bound.arguments)
-        defaults = {n: p.default for n, p in _signature(function).parameters.items()}
-        given = {n: v for n, v in bound.arguments.items() if n not in names[: op.arity] and v is not defaults[n]}
-        given = {n: v for n, v in given.items() if not (n == "out" and v is None)}
-    if "out" in given:
-        raise TypeError(f"{op.name}: out= writes in place, which a Tensor does not allow; use the returned value")
-    unknown = given.keys() - op.keywords
-    if unknown or len(arrays) > op.arity:
-        wrong = ", ".join(f"{k}=" for k in sorted(unknown)) or "positional out"
-        known = ", ".join(f"{k}=" for k in sorted(op.keywords)) or "none"
-        raise TypeError(f"{op.name}: {wrong} is not supported on a Tensor; keywords with a derivative: {known}")
+        bound = _bind(function, op.name, args, kwargs)
+        _refuse_out(op.name, bound.arguments)
+        if op.reference is not None:  # a kernel takes everything by position
+            bound.apply_defaults()
+            return bound.args, {}
+        parameters = _signature(function).parameters
+        arrays = tuple(bound.arguments.pop(n) for n in list(parameters)[: op.arity] if n in bound.arguments)
+        given = {n: _plain(v) for n, v in bound.arguments.items() if v is not parameters[n].default}
+    given = {n: v for n, v in given.items() if n in op.keywords or v is not None}
+    for n in given:
+        if n not in op.keywords:
+            known = ", ".join(sorted(op.keywords)) or "none"
+            raise TypeError(f"{op.name}: {n}= is not supported on a Tensor; supported keywords: {known}")
+    if len(arrays) < op.arity:
+        raise TypeError(f"{op.name}: {op.arity} arrays are needed; found {len(arrays)}")
     return arrays, given
 
 
 def _explained(op: Op, values: list, error: Exception) -> Exception:
     """NumPy's error, led by the operation and the shapes that met."""
-    shapes = [np.shape(v) for v in values if isinstance(v, np.ndarray | np.generic | float | int)]
-    kind = IndexError if isinstance(error, IndexError) and not isinstance(error, ValueError) else type(error)
-    if isinstance(error, np.exceptions.AxisError):
-        kind = ValueError
+    shapes = [np.shape(v) for v in values[: op.arity] if isinstance(v, np.ndarray | np.generic | float | int)]
     if op.name == "matmul" and len(shapes) == 2:
         a, b = shapes
-        if a and b and a[-1] != b[max(-2, -len(b))]:
-            inner = f"inner sizes {a[-1]} and {b[max(-2, -len(b))]} differ"
-            return ValueError(f"matmul: {a} @ {b}: {inner}")
-    return kind(f"{op.name}: {', '.join(map(str, shapes))}: {error}")
+        if not a or not b:
+            return ValueError(
+                f"matmul: {a} @ {b}: a matrix product needs an axis on both sides; * multiplies by a number"
+            )
+        inner = b[max(-2, -len(b))]
+        if a[-1] != inner:
+            return ValueError(f"matmul: {a} @ {b}: inner sizes {a[-1]} and {inner} differ")
+    kind = next((k for k in (ValueError, IndexError) if isinstance(error, k)), TypeError)
+    return kind(f"{op.name}: shapes {', '.join(map(str, shapes))}: {' '.join(str(error).split())}")
