@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinyllm.autograd.graph import Op
-from tinyllm.autograd.tensor import COMPOSITES, FLAT, TABLE, astype, function, getitem
+from tinyllm.autograd.tensor import COMPOSITES, FLAT, TABLE, astype, function, getitem, signature
 
 __all__ = [
     "composite",
@@ -52,7 +52,7 @@ def rule(f: Callable) -> Callable:
         op.keywords = frozenset(names[0 if variadic else op.arity :])
         op.positional = op.arity
         if not isinstance(f, np.ufunc) and not variadic:  # how far NumPy's positional arguments agree with the rule's
-            theirs = list(inspect.signature(f).parameters)
+            theirs = [{"newshape": "shape"}.get(n, n) for n in signature(f).parameters]  # newshape: NumPy 2.0
             while op.positional < min(len(names), len(theirs)) and names[op.positional] == theirs[op.positional]:
                 op.positional += 1
 

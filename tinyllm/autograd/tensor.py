@@ -451,16 +451,21 @@ def _name(function: Callable) -> str:
 
 
 @cache
-def _signature(function: Callable) -> inspect.Signature:
-    return inspect.signature(function)
+def signature(function: Callable) -> inspect.Signature:
+    """What a function may be called with. Older NumPys do not tell it for np.where; then it is what its rule takes."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        rule = next(d for d in TABLE[function].derivatives if d)
+        return inspect.Signature(list(inspect.signature(rule).parameters.values())[2:])
 
 
 def _bind(function: Callable, name: str, args: tuple, kwargs: dict) -> inspect.BoundArguments:
     _refuse_out(name, kwargs)
     try:
-        return _signature(function).bind(*args, **kwargs)
+        return signature(function).bind(*args, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{name}: {error}: {name}{_signature(function)}") from None
+        raise TypeError(f"{name}: {error}: {name}{signature(function)}") from None
 
 
 def _refuse_out(name: str, given: dict) -> None:
@@ -480,7 +485,7 @@ def _canonical(op: Op, function: Callable, args: tuple, kwargs: dict) -> tuple[t
         if op.reference is not None:  # a kernel takes everything by position
             bound.apply_defaults()
             return bound.args, {}
-        parameters = _signature(function).parameters
+        parameters = signature(function).parameters
         arrays = tuple(bound.arguments.pop(n) for n in list(parameters)[: op.arity] if n in bound.arguments)
         given = {n: _plain(v) for n, v in bound.arguments.items() if v is not parameters[n].default}
     given = {n: v for n, v in given.items() if n in op.keywords or v is not None}
