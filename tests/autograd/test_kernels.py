@@ -1,0 +1,225 @@
+"""A kernel and its reference cannot be told apart, except by the clock."""
+
+import numpy as np
+import pytest
+
+from tinyllm import Tensor, gradcheck
+from tinyllm.autograd.kernels import (
+    KERNELS,
+    binary_cross_entropy_with_logits,
+    cross_entropy_with_logits,
+    embedding_lookup,
+    lstm,
+    lstm_from_rules,
+    lstm_step,
+    references,
+)
+from tinyllm.autograd.tensor import as_array
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def lstm_arguments(batch=2, steps=3, features=2, units=3, bias=True, mask=None):
+    shapes = [(batch, steps, features), (batch, units), (batch, units), (features, 4 * units), (units, 4 * units)]
+    arrays = [0.7 * normal(*s, seed=i) for i, s in enumerate(shapes)]
+    return [*arrays, 0.7 * normal(4 * units, seed=9) if bias else None, mask]
+
+
+MASKS = {
+    "random": np.array([[True, False, True], [False, True, True]]),
+    "late": np.array([[False, False, True], [False, True, True]]),
+    "early": np.array([[True, False, False], [True, True, False]]),
+    "none seen": np.zeros((2, 3), bool),
+    "all seen": np.ones((2, 3), bool),
+    "numbers": np.array([[1, 0, 2], [0, 1, 1]]),
+}
+CASES = {
+    "binary cross-entropy": (binary_cross_entropy_with_logits, [3 * normal(4, 3), np.tile([0.0, 1.0, 0.3], (4, 1))]),
+    "binary cross-entropy, broadcast": (binary_cross_entropy_with_logits, [normal(4, 1), np.array([0.0, 1.0])]),
+    "binary cross-entropy, huge": (binary_cross_entropy_with_logits, [np.array([-1e3, 1e3]), np.array([1.0, 1.0])]),
+    "cross-entropy": (cross_entropy_with_logits, [normal(4, 3), np.array([2, 0, 2, 1])]),
+    "cross-entropy over time": (cross_entropy_with_logits, [normal(2, 3, 5), np.array([[4, 0, 4], [1, 1, -1]])]),
+    "cross-entropy of one row": (cross_entropy_with_logits, [normal(3), np.array(1)]),
+    "cross-entropy of no rows": (cross_entropy_with_logits, [normal(0, 3), np.zeros(0, int)]),
+    "cross-entropy, huge": (cross_entropy_with_logits, [np.array([[1e3, -1e3, 0.0]]), np.array([1])]),
+    "embedding": (embedding_lookup, [normal(5, 2), np.array([[1, 1, 4], [0, 1, -1]])]),
+    "embedding, small integers": (embedding_lookup, [normal(5, 100), np.array([3, 3, 4], np.uint8)]),
+    "embedding of no ids": (embedding_lookup, [normal(5, 2), np.zeros((2, 0), int)]),
+    "embedding of one id": (embedding_lookup, [normal(5, 2), 3]),
+    "lstm": (lstm, lstm_arguments()),
+    "lstm of one step": (lstm, lstm_arguments(steps=1)),
+    "lstm of one row": (lstm, lstm_arguments(batch=1)),
+    "lstm of no rows": (lstm, lstm_arguments(batch=0)),
+    "lstm without bias": (lstm, lstm_arguments(bias=False)),
+    "lstm far out": (lstm, [40 * a if a is not None else a for a in lstm_arguments()]),
+    **{f"lstm, mask {name}": (lstm, lstm_arguments(mask=mask)) for name, mask in MASKS.items()},
+}
+every_case = pytest.mark.parametrize("kernel, arrays", CASES.values(), ids=CASES)
+
+
+def run(f, arrays, used=None, **options):
+    """Values and gradients; `used`: which of several outputs the loss sees."""
+    leaves = [Tensor(a, requires_grad=True) if np.asarray(a).dtype.kind == "f" else a for a in arrays]
+    ys = f(*leaves)
+    ys = ys if isinstance(ys, tuple) else (ys,)
+    loss = sum(
+        np.sum(y * normal(*y.shape, seed=i).astype(y.dtype)) for i, y in enumerate(ys) if used is None or i == used
+    )
+    loss.backward(**options)
+    return [y.data for y in ys], leaves
+
+
+def test_every_kernel_has_a_case_here():
+    assert {f for f, _ in CASES.values()} == set(KERNELS)
+    assert references() == {f.__name__: (f, reference) for f, reference in KERNELS.items()}
+
+
+def agree(got, expected):
+    values, leaves = got
+    reference_values, reference_leaves = expected
+    for y, r in zip(values, reference_values):
+        np.testing.assert_allclose(y, r, rtol=1e-12, atol=1e-13)
+        assert y.shape == r.shape
+        assert y.dtype == r.dtype
+    for a, b in zip(leaves, reference_leaves):
+        if isinstance(a, Tensor):
+            g, r = (np.zeros(t.shape) if t.grad is None else as_array(t.grad) for t in (a, b))
+            np.testing.assert_allclose(g, r, rtol=1e-12, atol=1e-13)
+
+
+@every_case
+def test_a_kernel_is_its_reference_in_value_and_gradient(kernel, arrays):
+    agree(run(kernel, arrays), run(KERNELS[kernel], arrays))
+
+
+@every_case
+def test_under_create_graph_a_kernel_gives_its_references_gradient(kernel, arrays):
+    agree(run(kernel, arrays, create_graph=True), run(KERNELS[kernel], arrays))
+
+
+@every_case
+def test_on_arrays_a_kernel_is_a_plain_function(kernel, arrays):
+    ys = kernel(*[None if a is None else np.asarray(a) for a in arrays])
+    for y, value in zip(ys if isinstance(ys, tuple) else (ys,), run(kernel, arrays)[0]):
+        assert type(y) is not Tensor
+        np.testing.assert_array_equal(y, value)
+
+
+@every_case
+def test_float32_stays_float32_through_a_kernel(kernel, arrays):
+    single = [a.astype(np.float32) if np.asarray(a).dtype == np.float64 else a for a in arrays]
+    values, leaves = run(kernel, single)
+    assert {y.dtype for y in values} == {np.dtype(np.float32)}
+    assert {t.grad.dtype for t in leaves if isinstance(t, Tensor)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("used", [0, 1, 2])
+@pytest.mark.parametrize("mask", [None, MASKS["random"]], ids=["no mask", "mask"])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_loss_may_use_one_of_the_outputs_only(used, mask, create_graph):
+    arrays = lstm_arguments(mask=mask)
+    agree(run(lstm, arrays, used, create_graph=create_graph), run(lstm_from_rules, arrays, used))
+
+
+def test_an_output_may_be_used_twice_and_another_not_at_all():
+    arrays = lstm_arguments()
+
+    def twice(f):
+        y, h, _ = f(*arrays[:3], kernel, *arrays[4:])
+        np.sum(h * h + y[:, -1] * h).backward()
+        return kernel.grad
+
+    kernel = Tensor(arrays[3], requires_grad=True)
+    fused, kernel.grad = twice(lstm), None
+    np.testing.assert_allclose(fused, twice(lstm_from_rules), rtol=1e-12)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_one_tensor_may_be_both_initial_states(create_graph):
+    x, h, _, *weights = lstm_arguments()
+
+    def gradient(f):
+        state = Tensor(h, requires_grad=True)
+        np.sum(f(x, state, state, *weights)[0] ** 2).backward(create_graph=create_graph)
+        return as_array(state.grad)
+
+    np.testing.assert_allclose(gradient(lstm), gradient(lstm_from_rules), rtol=1e-12)
+
+
+def test_states_computed_from_the_input_carry_its_gradient_to_second_order():
+    x, _, _, *weights = lstm_arguments(units=2)
+
+    def f(x):
+        return lstm(x, x[:, 0], np.tanh(x[:, 1]), *weights)
+
+    assert gradcheck(f, x, order=2).ok
+
+
+@pytest.mark.parametrize("mask", [None, MASKS["late"]], ids=["no mask", "mask"])
+def test_the_lstm_agrees_with_differences_to_second_order(mask):
+    *arrays, _ = lstm_arguments(units=2)
+    report = gradcheck(lambda *a: lstm(*a, mask), *arrays, order=2)
+    assert report.ok, str(report)
+
+
+def test_a_skipped_step_changes_nothing():
+    x, h, c, *weights, _ = lstm_arguments(steps=4)
+    seen = np.array([[False, True, False, True]] * 2)
+    outputs, last_h, last_c = lstm(x, h, c, *weights, seen)
+    short, short_h, short_c = lstm(x[:, 1::2], h, c, *weights)
+    np.testing.assert_allclose(outputs[:, [1, 3]], short, rtol=1e-14)
+    np.testing.assert_array_equal(outputs[:, 2], outputs[:, 1])
+    np.testing.assert_array_equal(outputs[:, 0], 0)
+    np.testing.assert_allclose(last_h, short_h, rtol=1e-14)
+    np.testing.assert_allclose(last_c, short_c, rtol=1e-14)
+
+
+def test_one_step_is_the_textbook_formula():
+    x, h, c, kernel, recurrent, bias, _ = lstm_arguments(steps=1)
+    z = x[:, 0] @ kernel + bias + h @ recurrent
+    i, f, g, o = (z[:, k * 3 : k * 3 + 3] for k in range(4))
+    new_c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+    new_h = np.tanh(new_c) / (1 + np.exp(-o))
+    got_h, got_c = lstm_step(x[:, 0] @ kernel + bias, h, c, recurrent)
+    np.testing.assert_allclose(got_h, new_h, rtol=1e-14)
+    np.testing.assert_allclose(got_c, new_c, rtol=1e-14)
+
+
+def test_the_third_derivative_of_a_kernel_is_recorded_too():
+    z = Tensor(np.array([0.3, -1.2]), requires_grad=True)
+    y = np.sum(binary_cross_entropy_with_logits(z, np.array([0.0, 1.0])))
+    for _ in range(3):
+        z.grad = None
+        y.backward(create_graph=True)
+        y = np.sum(z.grad)
+    p = 1 / (1 + np.exp(-z.data))
+    np.testing.assert_allclose(z.grad.data, p * (1 - p) * (1 - 2 * p), rtol=1e-13)
+
+
+def test_the_gradient_of_the_cross_entropy_is_softmax_minus_one_hot():
+    z = Tensor(normal(3), requires_grad=True)
+    cross_entropy_with_logits(z, 1).backward()
+    e = np.exp(z.data)
+    np.testing.assert_allclose(z.grad, e / e.sum() - [0, 1, 0], rtol=1e-14)
+
+
+def test_a_kernel_takes_its_arguments_by_name_and_tensors_as_labels():
+    z = Tensor(normal(2, 3), requires_grad=True)
+    by_name = cross_entropy_with_logits(labels=Tensor([0, 2]), logits=z)
+    np.testing.assert_array_equal(by_name.data, cross_entropy_with_logits(z.data, np.array([0, 2])))
+    np.sum(by_name).backward()
+    assert z.grad.any()
+
+
+def test_errors_of_kernels_say_what_was_found():
+    table = Tensor(normal(4, 2), requires_grad=True)
+    with pytest.raises(TypeError, match=r"embedding_lookup: .*integer ids are needed; found \(4, 2\), float64"):
+        embedding_lookup(table, [0.5])
+    with pytest.raises(IndexError, match=r"embedding_lookup: .*index 9 is out of bounds"):
+        embedding_lookup(table, [9])
+    with pytest.raises(IndexError, match=r"cross_entropy_with_logits: shapes \(4, 2\), \(4,\): index 2 is out"):
+        cross_entropy_with_logits(table, [0, 1, 2, 0])
+    with pytest.raises(ValueError, match=r"lstm: shapes .*x is \(batch, time, features\)"):
+        lstm(table, table, table, table, table, None)
