@@ -1,0 +1,6 @@
+"""Settings for all tests."""
+
+from hypothesis import settings
+
+settings.register_profile("shared machine", deadline=None)  # a busy machine must not make a test fail
+settings.load_profile("shared machine")
