@@ -53,7 +53,7 @@ def elu(x, alpha=1.0):
     >>> elu(np.array([1.0, -1000.0]))
     array([ 1., -1.])
     """
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x)))
 
 
 def selu(x):

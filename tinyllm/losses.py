@@ -6,6 +6,8 @@ from_logits=True; where a prediction was just computed by sigmoid or softmax, th
 it, so nothing is lost to rounding or clipping even at +-1000.
 """
 
+import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -109,15 +111,14 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
             f"sparse_categorical_crossentropy: labels {labels.shape} do not fit predictions {y_pred.shape}; "
             f"expected {y_pred.shape[:-1]}"
         )
-    labels = labels.astype(np.intp)
     classes = y_pred.shape[-1]
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise ValueError(f"sparse_categorical_crossentropy: label {wrong} is outside 0..{classes - 1}")
+    wrong = labels[(labels < 0) | (labels >= classes) | (labels != np.floor(labels))]
+    if wrong.size:
+        raise ValueError(f"sparse_categorical_crossentropy: label {wrong[0]} is not one of 0..{classes - 1}")
     logits = y_pred if from_logits else origin(y_pred, softmax)
     if logits is None:
         logits = np.log(np.clip(y_pred, EPSILON, 1 - EPSILON))  # softmax of these is p, normalised
-    return cross_entropy_with_logits(logits, labels)
+    return cross_entropy_with_logits(logits, labels.astype(np.intp))
 
 
 class Loss:
@@ -135,6 +136,9 @@ class Loss:
         known = ("sum_over_batch_size", "sum", "none")
         if reduction is not None and reduction not in known:
             raise ValueError(f"unknown reduction {reduction!r}; known: {', '.join(known)}")
+        allowed = list(inspect.signature(type(self).function).parameters)[2:]
+        if not set(options) <= set(allowed):
+            raise TypeError(f"{type(self).__name__}: unknown options {sorted(options)}; known: {', '.join(allowed)}")
         self.reduction = reduction or self.reduction
         self.name = name or snake_case(type(self).__name__)
         self.options = options
@@ -145,7 +149,10 @@ class Loss:
         total = values.size if weight is None else max(weight.sum(), EPSILON)
         if sample_weight is not None:
             w = np.asarray(sample_weight, values.dtype)
-            w = w.reshape(w.shape[:1] + (1,) * (values.ndim - 1)) if w.size == len(values) else w
+            if w.size == math.prod(values.shape[:1]):  # one for each sample
+                w = w.reshape(-1, *(1,) * (values.ndim - 1))
+            elif w.shape != values.shape:
+                raise ValueError(f"{self.name}: sample_weight {w.shape} does not fit the losses {values.shape}")
             weight = w if weight is None else weight * w
         if weight is not None:
             values = values * weight
@@ -219,7 +226,8 @@ LOSSES: dict[str, type[Loss]] = {
         MeanSquaredError,
         SparseCategoricalCrossentropy,
     )
-} | {"mse": MeanSquaredError}
+}
+LOSSES["mse"] = MeanSquaredError
 
 
 def get(loss: Any) -> Loss:
@@ -234,6 +242,8 @@ mean_squared_error, mse, sparse_categorical_crossentropy
     """
     if isinstance(loss, Loss):
         return loss
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        return loss()
     if callable(loss):
         custom = type(getattr(loss, "__name__", "loss"), (Loss,), {"function": staticmethod(loss)})
         return custom()

@@ -10,6 +10,7 @@ from tinyllm.losses import LOSSES
 from tinyllm.names import lookup
 
 __all__ = [
+    "accuracy",
     "binary_accuracy",
     "categorical_accuracy",
     "get",
@@ -24,7 +25,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> np.ndar
     >>> binary_accuracy([[1], [0], [1]], [[0.9], [0.5], [0.5]])
     array([1., 1., 0.])
     """
-    y_true, y_pred = _paired(y_true, y_pred)
+    y_true, y_pred = _paired("binary_accuracy", y_true, y_pred)
     return np.mean((y_pred > threshold) == (y_true > threshold), axis=-1)
 
 
@@ -34,7 +35,8 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     >>> categorical_accuracy([[0, 1]], [[0.2, 0.8]])
     array([1.])
     """
-    return (as_array(y_true).argmax(axis=-1) == as_array(y_pred).argmax(axis=-1)).astype(float)
+    y_true, y_pred = _paired("categorical_accuracy", y_true, y_pred)
+    return (y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)).astype(float)
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
@@ -46,6 +48,8 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     labels, y_pred = as_array(y_true), as_array(y_pred)
     if labels.shape == (*y_pred.shape[:-1], 1):
         labels = labels[..., 0]
+    if labels.shape != y_pred.shape[:-1]:
+        raise ValueError(f"sparse_categorical_accuracy: labels {labels.shape} do not fit predictions {y_pred.shape}")
     return (labels == y_pred.argmax(axis=-1)).astype(float)
 
 
@@ -55,8 +59,21 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> np.ndarray:
     >>> mean_absolute_error([[0.0, 2.0]], [[1.0, 2.0]])
     array([0.5])
     """
-    y_true, y_pred = _paired(y_true, y_pred)
+    y_true, y_pred = _paired("mean_absolute_error", y_true, y_pred)
     return np.mean(np.abs(y_true - y_pred), axis=-1)
+
+
+def accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
+    """The accuracy that fits the shapes: binary for one output, sparse for whole-number labels, else categorical.
+
+    >>> accuracy([1, 0], [[0.9], [0.6]]), accuracy([1], [[0.2, 0.8]]), accuracy([[0, 1]], [[0.2, 0.8]])
+    (array([1., 0.]), array([1.]), array([1.]))
+    """
+    labels, outputs = as_array(y_true).shape, as_array(y_pred).shape
+    if outputs[-1] == 1:
+        return binary_accuracy(y_true, y_pred)
+    sparse = labels in (outputs[:-1], (*outputs[:-1], 1))
+    return (sparse_categorical_accuracy if sparse else categorical_accuracy)(y_true, y_pred)
 
 
 METRICS: dict[str, Callable] = {
@@ -65,8 +82,8 @@ METRICS: dict[str, Callable] = {
 METRICS |= {name: loss.function for name, loss in LOSSES.items()}
 
 
-def get(metric: Any, loss_name: str = "", output_shape: tuple = (None, 1)) -> tuple[str, Callable]:
-    """A metric's name in the history and its function. "accuracy" means the kind that fits the loss and the output.
+def get(metric: Any, loss_name: str = "") -> tuple[str, Callable]:
+    """A metric's name in the history and its function. "accuracy" means the kind that fits the loss and the shapes.
 
     >>> get("accuracy", "binary_crossentropy")[1].__name__
     'binary_accuracy'
@@ -74,13 +91,15 @@ def get(metric: Any, loss_name: str = "", output_shape: tuple = (None, 1)) -> tu
     if callable(metric):
         return getattr(metric, "__name__", "metric"), metric
     if metric in ("accuracy", "acc"):
-        if loss_name == "sparse_categorical_crossentropy":
-            return metric, sparse_categorical_accuracy
-        many = loss_name == "categorical_crossentropy" and output_shape[-1] != 1
-        return metric, categorical_accuracy if many else binary_accuracy
+        return metric, binary_accuracy if loss_name == "binary_crossentropy" else accuracy
     return metric, lookup("metric", metric, METRICS | {"accuracy": None})
 
 
-def _paired(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
+def _paired(name: str, y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and predictions with equal shapes; labels (n,) go with predictions (n, 1)."""
     y_true, y_pred = as_array(y_true), as_array(y_pred)
-    return (y_true[..., None] if y_pred.shape == (*y_true.shape, 1) else y_true), y_pred
+    if y_pred.shape == (*y_true.shape, 1):
+        y_true = y_true[..., None]
+    if y_true.shape != y_pred.shape:
+        raise ValueError(f"{name}: labels {y_true.shape} do not fit predictions {y_pred.shape}")
+    return y_true, y_pred

@@ -25,8 +25,10 @@ class Optimizer:
     slot_names: tuple[str, ...] = ()  # what is remembered per weight, zero at first
 
     def __init__(self, learning_rate: float, name: str | None = None):
-        if not learning_rate >= 0:
-            raise ValueError(f"{type(self).__name__}: learning_rate must not be negative; found {learning_rate}")
+        if not 0 <= learning_rate < math.inf:
+            raise ValueError(
+                f"{type(self).__name__}: learning_rate must be 0 or a positive number; found {learning_rate}"
+            )
         self.learning_rate = learning_rate
         self.name = name or type(self).__name__.lower()
         self.iterations = 0
@@ -159,6 +161,8 @@ class Adam(Optimizer):
         super().__init__(learning_rate, name)
         if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
             raise ValueError(f"Adam: beta_1 and beta_2 must be at least 0 and below 1; found {beta_1}, {beta_2}")
+        if not epsilon > 0:
+            raise ValueError(f"Adam: epsilon must be positive, it keeps 0 / 0 away; found {epsilon}")
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -193,5 +197,5 @@ def get(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, dict):
-        return lookup("optimizer", str(optimizer.get("class_name")).lower(), OPTIMIZERS)(**optimizer["config"])
+        return lookup("optimizer", str(optimizer.get("class_name")).lower(), OPTIMIZERS)(**optimizer.get("config", {}))
     return lookup("optimizer", optimizer.lower() if isinstance(optimizer, str) else optimizer, OPTIMIZERS)()

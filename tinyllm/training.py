@@ -1,6 +1,7 @@
 """Training: the five steps (initialise, forward, loss, backward, update) and the loop around them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,11 @@ class Trainable:
         """
         prediction, mask = self.forward(x, training=True)  # 2. forward
         loss = self.compute_loss(y, prediction, sample_weight, mask)  # 3. loss
-        loss.backward()  # 4. backward: the gradients, and nothing but the gradients
         weights = self.trainable_weights
-        self.optimizer.apply_gradients([(w.grad, w) for w in weights])  # 5. update: a step against them
         for w in weights:
-            w.grad = None
+            w.grad = None  # whatever an earlier backward() left there
+        loss.backward()  # 4. backward: the gradients, and nothing but the gradients
+        self.optimizer.apply_gradients([(w.grad, w) for w in weights])  # 5. update: a step against them
         return float(loss), prediction, mask
 
     def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Tensor, Any]:
@@ -87,28 +88,29 @@ class Trainable:
         x, y              arrays with as many samples; y (n,) goes with an output (n, 1)
         verbose           "auto" or 1: a bar on a terminal, a line per epoch elsewhere; 2: a line per epoch; 0: nothing
         validation_split  this last fraction of the samples is held out, before any shuffling
+        validation_data   (x, y) or (x, y, sample_weight), used instead of a split
         class_weight      {class: weight}, for whole-number labels
         An epoch's loss is the mean over its samples, the short last batch counting for what it holds.
         """
         self._check_compiled("fit")
         x, y, sample_weight = self._arrays("fit", x, y, sample_weight)
-        if validation_split:
+        if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = _hold_out(validation_split, x, y, sample_weight)
         if class_weight is not None:
             sample_weight = _class_weights(class_weight, y, sample_weight)
         if validation_data is not None:  # checked before the first epoch is spent
             validation_data = self._arrays("fit: validation_data", *validation_data)
-        batch_size = _positive("fit: batch_size", batch_size)
+        batch_size, epochs = _positive("fit: batch_size", batch_size), _positive("fit: epochs", epochs)
         steps = -(-len(x) // batch_size)
         history = self.history = History()
         history.params = {"epochs": epochs, "steps": steps}
         watchers: list[Callback] = [history, *callbacks]
         if verbose:
             watchers.append(ProgressBar(epochs, steps, bar=False if verbose == 2 else None))
+        self.stop_training = False
         for watcher in watchers:
             watcher.model = self
             watcher.on_train_begin()
-        self.stop_training = False
         for epoch in range(initial_epoch, epochs):
             for watcher in watchers:
                 watcher.on_epoch_begin(epoch)
@@ -117,16 +119,15 @@ class Trainable:
             for batch in range(steps):
                 rows = order[batch * batch_size : (batch + 1) * batch_size]
                 weight = None if sample_weight is None else sample_weight[rows]
-                try:
+                with _located(f"epoch {epoch + 1}, batch {batch + 1}"):
                     averages.add(y[rows], *self.train_step(x[rows], y[rows], weight))
-                except FloatingPointError as error:
-                    raise FloatingPointError(f"epoch {epoch + 1}, batch {batch + 1}: {error}") from None
-                for watcher in watchers:
-                    watcher.on_batch_end(batch, averages.logs() if verbose else None)
+                for watcher in watchers[1:]:  # the history waits for the epoch
+                    watcher.on_batch_end(batch, averages.logs())
             logs = averages.logs()
             if validation_data is not None:
                 held_x, held_y, held_weight = validation_data
-                values = self.evaluate(held_x, held_y, batch_size, sample_weight=held_weight, return_dict=True)
+                with _located(f"epoch {epoch + 1}, validation"):
+                    values = self.evaluate(held_x, held_y, batch_size, sample_weight=held_weight, return_dict=True)
                 logs |= {f"val_{name}": value for name, value in values.items()}
             for watcher in watchers:
                 watcher.on_epoch_end(epoch, logs)
@@ -149,9 +150,10 @@ class Trainable:
         self._check_compiled("evaluate")
         x, y, sample_weight = self._arrays("evaluate", x, y, sample_weight)
         averages = _Averages(self._metric_functions())
-        for rows in _batches(len(x), _positive("evaluate: batch_size", batch_size)):
+        for batch, rows in enumerate(_batches(len(x), _positive("evaluate: batch_size", batch_size))):
             weight = None if sample_weight is None else sample_weight[rows]
-            averages.add(y[rows], *self.test_step(x[rows], y[rows], weight))
+            with _located(f"batch {batch + 1}"):
+                averages.add(y[rows], *self.test_step(x[rows], y[rows], weight))
         logs = averages.logs()
         if verbose:
             print(" - ".join(f"{name}: {value:.4g}" for name, value in logs.items()))
@@ -161,9 +163,9 @@ class Trainable:
 
     def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> np.ndarray:
         """The outputs for x, as an array. Nothing is recorded, so two threads may predict with one model."""
-        x = self.checked_input("predict", x)
+        x, batch_size = self.checked_input("predict", x), _positive("predict: batch_size", batch_size)
         with no_grad():
-            parts = [self.forward(x[rows])[0].data for rows in _batches(len(x), _positive("batch_size", batch_size))]
+            parts = [self.forward(x[rows])[0].data for rows in _batches(len(x), batch_size)]
         return np.concatenate(parts)
 
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -182,7 +184,10 @@ class Trainable:
 
     def checked_input(self, caller: str, x: Any) -> np.ndarray:
         """x as an array with at least one sample."""
-        x = np.asarray(as_array(x))
+        try:
+            x = np.asarray(as_array(x))
+        except ValueError as error:  # rows of different lengths
+            raise ValueError(f"{caller}: x is no array: {error} (pad_sequences makes rows equally long)") from None
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"{caller}: found no samples (x has shape {x.shape})")
         if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
@@ -192,8 +197,8 @@ class Trainable:
         return x
 
     def compute_loss(self, y: Any, prediction: Tensor, sample_weight: Any, mask: Any) -> Tensor:
-        """The compiled loss of one batch. FloatingPointError if it is NaN or infinite."""
-        loss = self.loss(y, prediction, sample_weight, mask)
+        """The compiled loss of one batch, one number. FloatingPointError if it is NaN or infinite."""
+        loss = self.loss(_like(prediction, y), prediction, sample_weight, mask)
         if not np.isfinite(loss.data).all():
             raise FloatingPointError(
                 f"the loss is {float(np.sum(loss.data))}; the weights are as they were before this batch. "
@@ -215,11 +220,12 @@ class Trainable:
 
     def _metric_functions(self) -> dict[str, Any]:
         name = self.loss.name if self.loss is not None else ""
-        return dict(metrics.get(m, name, self.output_shape_or((None, 1))) for m in self.metrics)
-
-    def output_shape_or(self, default: tuple) -> tuple:
-        """The output's shape where it is known."""
-        return default
+        found = [metrics.get(m, name) for m in self.metrics]
+        names = ["loss", *(name for name, _ in found)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"compile: two metrics are called '{twice}'; give one another __name__")
+        return dict(found)
 
     def _on_batch(self, caller: str, step: Any, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
         self._check_compiled(caller)
@@ -242,7 +248,8 @@ class _Averages:
         self.sums["loss"] += loss * len(y)
         self.counts["loss"] += len(y)
         for name, function in self.functions.items():
-            values = np.asarray(as_array(function(y, prediction.data)))
+            values = np.asarray(as_array(function(_like(prediction, y), prediction.data)))
+            values = values if values.ndim else np.full(len(y), values)  # a mean over the batch already
             keep = 1.0 if mask is None else np.asarray(mask, float)
             self.sums[name] += float(np.sum(values * keep))
             self.counts[name] += float(values.size if mask is None else np.sum(keep))
@@ -256,6 +263,19 @@ def _batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
+def _like(prediction: Tensor, y: np.ndarray) -> np.ndarray:
+    """Labels (n,) as a column when the predictions are (n, 1); NumPy would pair each of one with each of the other."""
+    return y[..., None] if prediction.shape == (*y.shape, 1) else y
+
+
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    try:
+        yield
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{where}: {error}") from None
+
+
 def _positive(what: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{what} must be a positive whole number; found {value!r}")
@@ -265,9 +285,12 @@ def _positive(what: str, value: Any) -> int:
 def _hold_out(fraction: float, *arrays: Any) -> tuple[tuple, tuple]:
     """(training arrays, held-out arrays): the last `fraction` of the samples is held out."""
     n = len(arrays[0])
-    cut = int(n * (1 - fraction))
+    cut = int(round(n * (1 - fraction), 6))  # 10 * (1 - 0.9) is a little below 1
     if not 0 < cut < n:
-        raise ValueError(f"fit: validation_split={fraction} leaves {max(cut, 0)} of {n} samples to train on")
+        kept = min(max(cut, 0), n)
+        raise ValueError(
+            f"fit: validation_split={fraction} would train on {kept} of {n} samples and hold out {n - kept}"
+        )
     return (
         tuple(None if a is None else a[:cut] for a in arrays),
         tuple(None if a is None else a[cut:] for a in arrays),
@@ -275,7 +298,9 @@ def _hold_out(fraction: float, *arrays: Any) -> tuple[tuple, tuple]:
 
 
 def _class_weights(weights: dict, y: np.ndarray, sample_weight: Any) -> np.ndarray:
-    labels = y.reshape(len(y), -1)[:, 0]
+    if y.size != len(y):
+        raise ValueError(f"fit: class_weight needs one whole-number label per sample; found labels {y.shape}")
+    labels = y.ravel()
     missing = sorted(set(labels.tolist()) - set(weights))
     if missing:
         raise ValueError(f"fit: class_weight has no weight for the label {missing[0]}; it has {sorted(weights)}")

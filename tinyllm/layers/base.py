@@ -98,7 +98,10 @@ class Layer:
     def __call__(self, x: Any, **options: Any) -> Any:
         x = self.cast(x)
         self.ensure_built((None, *x.shape[1:]))
-        return self.call(x, **{k: v for k, v in options.items() if k in self._options})
+        for name in ("mask", "training"):  # every layer is offered these; not every call() asks for them
+            if name not in self._options:
+                options.pop(name, None)
+        return self.call(x, **options)
 
     def cast(self, x: Any) -> Any:
         """The input in this layer's dtype."""
@@ -168,7 +171,7 @@ class InputLayer(Layer):
         return x
 
     def cast(self, x):
-        return x
+        return x if isinstance(x, Tensor) else np.asarray(x)
 
     def get_config(self):
         return {"name": self.name, "shape": list((self.batch_input_shape or ())[1:])}

@@ -54,6 +54,9 @@ class Embedding(Layer):
         ids = x.data if isinstance(x, Tensor) else np.asarray(x)
         if not (np.issubdtype(ids.dtype, np.integer) or np.issubdtype(ids.dtype, np.floating) or ids.size == 0):
             raise TypeError(f"Embedding '{self.name}': token ids must be numbers; found {ids.dtype}")
+        if ids.dtype.kind == "f" and not (np.abs(ids) < 2**62).all():  # NaN is not below anything either
+            wrong = ids[~(np.abs(ids) < 2**62)][0]
+            raise ValueError(f"Embedding '{self.name}': token id {wrong} is not a whole number")
         return ids.astype(np.intp)
 
     def call(self, x):

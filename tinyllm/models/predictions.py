@@ -5,15 +5,17 @@ import numpy as np
 __all__ = ["Predictions"]
 
 ADVICE = (
-    "p=predictions[i][j]: this is one number, the probability that the text is positive, not a distribution over words: "
-    "a classifier with one output cannot choose the next word. Train a language model instead: "
+    "p=predictions[i][j]: this is one number, the probability that the text is positive, not a distribution over "
+    "words: a classifier with one output cannot choose the next word. Train a language model instead: "
     "tinyllm.models.LanguageModel (lesson 11 shows both)"
 )
 
 
 class Predictions(np.ndarray):
-    """The probabilities (n, 1) of a model with one sigmoid output: an ordinary array, except that an element taken as
-    a probability vector, as in np.random.choice(words, p=predictions[i][j]), raises a TypeError that says what is wrong.
+    """The probabilities (n, 1) of a model with one sigmoid output: an ordinary array, except for one thing.
+
+    An element taken as a probability vector, as in np.random.choice(words, p=predictions[i][j]), raises a TypeError
+    that says what is wrong.
 
     >>> predictions = np.array([[0.9]]).view(Predictions)
     >>> len(predictions), round(predictions[0][0], 1)
@@ -39,7 +41,7 @@ class Predictions(np.ndarray):
     def __round__(self, digits=None):
         return round(self.item(), digits)
 
-    def __hash__(self):  # as the number it stands for
+    def __hash__(self):  # type: ignore[override]  # as the number it stands for
         return hash(self.item())
 
     def __repr__(self):

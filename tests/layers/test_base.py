@@ -1,0 +1,133 @@
+"""What every layer shares: names, weights, and errors that name what is known."""
+
+import numpy as np
+import pytest
+
+from tinyllm import Tensor
+from tinyllm.layers import LSTM, Dense, Dropout, Embedding, Input, Layer, deserialize
+
+LAYERS = [
+    Dense(3, activation="relu", use_bias=False, kernel_initializer="he_normal", name="one"),
+    Dropout(0.25),
+    Embedding(7, 2, mask_zero=True, input_length=5),
+    LSTM(3, return_sequences=True, go_backwards=True, recurrent_activation="hard_sigmoid", trainable=False),
+    Input((5,)),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+def test_a_configuration_makes_an_equal_layer(layer):
+    again = deserialize({"class_name": type(layer).__name__, "config": layer.get_config()})
+    assert type(again) is type(layer) and again.get_config() == layer.get_config()
+
+
+def test_an_unknown_layer_lists_the_known_ones():
+    with pytest.raises(ValueError, match="unknown layer 'Dence'; known: Dense, Dropout, Embedding"):
+        deserialize({"class_name": "Dence"})
+
+
+def test_an_unknown_argument_lists_the_known_ones():
+    with pytest.raises(TypeError, match=r"LSTM: unknown argument 'unit'; known: activation, .*units, .*weights"):
+        LSTM(3, unit=3)
+
+
+@pytest.mark.parametrize("what", ["activation", "kernel_initializer"])
+def test_an_unknown_name_lists_the_known_ones(what):
+    with pytest.raises(ValueError, match=f"unknown {what.split('_')[-1]} 'nope'; known: .*(tanh|zeros)"):
+        Dense(2, **{what: "nope"})
+
+
+def test_names_come_from_the_class():
+    assert [layer.name for layer in (Dense(1), LSTM(1), Dropout(0.1))] == ["dense", "lstm", "dropout"]
+
+
+# Weights
+
+
+def built():
+    layer = Dense(2)
+    layer(np.ones((1, 3)))
+    return layer
+
+
+def test_get_weights_gives_copies():
+    layer = built()
+    layer.get_weights()[0][...] = 7
+    assert (layer.kernel.data != 7).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], r"layer 'dense' has 2 weights, found a list of 0"),
+        ([np.ones((3, 2))], r"layer 'dense' has 2 weights, found a list of 1"),
+        ([np.ones((3, 2)), np.ones(3)], r"weight 'bias' has shape \(2,\), found \(3,\)"),
+        ([np.ones((2, 3)), np.ones(2)], r"weight 'kernel' has shape \(3, 2\), found \(2, 3\)"),
+        ([np.ones((3, 2)), ["a", "b"]], r"weight 'bias' is float32, found <U1"),
+        ([np.ones((3, 2)), np.ones(2) * 1j], r"weight 'bias' is float32, found complex128"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_and_nothing_changes(values, message):
+    layer = built()
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match=message):
+        layer.set_weights(values)
+    for old, new in zip(before, layer.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_initial_weights_that_do_not_fit_show_when_the_layer_is_built():
+    with pytest.raises(ValueError, match=r"weight 'kernel' has shape \(3, 2\), found \(1, 1\)"):
+        Dense(2, weights=[np.ones((1, 1)), np.ones(2)])(np.ones((1, 3)))
+
+
+def test_a_seed_decides_the_weights():
+    a, b, c = (Dense(4, seed=seed) for seed in (1, 1, 2))
+    values = [layer(np.ones((1, 3))).data for layer in (a, b, c)]
+    assert (values[0] == values[1]).all() and (values[0] != values[2]).any()
+
+
+def test_a_frozen_layer_has_no_trainable_weights():
+    layer = built()
+    layer.trainable = False
+    assert (len(layer.weights), layer.trainable_weights) == (2, [])
+
+
+# Calling
+
+
+def test_a_layer_computes_in_its_own_dtype():
+    assert Dense(2)(np.ones((1, 3))).dtype == "float32"
+    assert Dense(2, dtype="float64")(np.ones((1, 3), "float32")).dtype == "float64"
+
+
+def test_the_gradient_returns_in_the_dtype_of_the_input():
+    x = Tensor(np.ones((1, 3)), requires_grad=True)
+    np.sum(Dense(2)(x)).backward()
+    assert x.grad.dtype == "float64"
+
+
+def test_lists_are_inputs_too():
+    assert Dense(2)([[1, 2, 3]]).shape == (1, 2)
+    assert Input((3,))([[1, 2, 3]]).shape == (1, 3)
+
+
+def test_a_layer_of_ones_own_needs_only_build_and_call():
+    class Scale(Layer):
+        def build(self, input_shape):
+            self.factor = self.add_weight("factor", (input_shape[-1],), "ones")
+
+        def call(self, x):
+            return x * self.factor
+
+    layer = Scale()
+    np.testing.assert_array_equal(layer(np.array([[1.0, 2.0]]), training=True, mask=None).data, [[1, 2]])
+    assert (layer.name, layer.count_params()) == ("scale", 2)
+
+
+def test_a_layer_without_call_says_so():
+    class Lazy(Layer):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Lazy has no call\(\)"):
+        Lazy()(np.ones((1, 1)))
