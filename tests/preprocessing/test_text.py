@@ -312,8 +312,8 @@ def test_text_to_ids_wants_a_fitted_tokenizer_and_sound_padding():
         TextToIds(Tokenizer())
     with pytest.raises(ValueError, match="padding is 'middle'; choose \"pre\""):
         TextToIds(fitted(), padding="middle")
-    with pytest.raises(ValueError, match="maxlen is 0"):
-        TextToIds(fitted(), maxlen=0)
+    with pytest.raises(ValueError, match="maxlen is -1"):
+        TextToIds(fitted(), maxlen=-1)
     with pytest.raises(TypeError, match="one text goes in a list"):
         TextToIds(fitted())("你好")
 
