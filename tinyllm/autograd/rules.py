@@ -378,9 +378,10 @@ def _array_split(x, sections, axis=0):
 
 @composite(np.split)
 def _split(x, sections, axis=0):
-    if isinstance(sections, int | np.integer) and sections > 0 and x.shape[axis] % sections:
+    parts = _array_split(x, sections, axis)
+    if isinstance(sections, int | np.integer) and parts[0].shape != parts[-1].shape:
         raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts")
-    return _array_split(x, sections, axis)
+    return parts
 
 
 flat(
