@@ -1,0 +1,220 @@
+"""The notebooks are what their sources say, and every lesson runs."""
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import tinyllm.lessons
+from tinyllm.lessons.notebooks import FOLDER, LANGUAGES, main, notebook, parse, render
+
+SOURCES = sorted((FOLDER / "source").glob("[0-9][0-9]_*.py"))
+NOTEBOOKS = [FOLDER / language / f"{source.stem}.ipynb" for source in SOURCES for language in LANGUAGES]
+EVERY = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+SMALL = """# %% [markdown] tags=["en"]
+# # Title
+# %% [markdown] tags=["zh"]
+# # 标题
+# %% tags=["hide"]
+def f(x):
+    ### BEGIN SOLUTION
+    return x + 1
+    ### END SOLUTION
+
+
+# %%
+f(1)
+
+# %%
+f(1)
+"""
+
+
+# -- the notebooks in the repository --------------------------------------------------------------------------------
+
+
+def test_the_notebooks_are_what_their_sources_give():
+    stale = [str(path) for path, text in render().items() if not path.exists() or path.read_bytes() != text.encode()]
+    assert not stale, "run python -m tinyllm.lessons.notebooks"
+
+
+def test_no_notebook_is_without_a_source():
+    assert {p for language in LANGUAGES for p in (FOLDER / language).glob("*.ipynb")} == set(NOTEBOOKS)
+
+
+def shared(text):
+    """What the two languages must have in common: displayed formulas (but for words in them) and code."""
+    text = re.sub(r"\\text\{[^}]*\}", "", text)
+    return sorted(re.findall(r"\$\$.*?\$\$|`[^`]+`", text, re.DOTALL))
+
+
+@EVERY
+def test_a_source_is_short_and_in_two_languages(source):
+    text = source.read_text(encoding="utf-8")
+    cells = parse(text, source.name)  # refuses an English cell without its Chinese neighbour, and the reverse
+    assert len(text.splitlines()) <= 260
+    for english, chinese in pairwise(cells):
+        if english.kind == "markdown":
+            assert english.language, f"line {english.line}: every text has a language"
+        if english.language == "en":
+            quoted = re.findall("[\u4e00-\u9fff]", english.source)
+            assert len(quoted) < 0.2 * len(english.source), f"line {english.line}: Chinese in an English cell"
+            assert re.search("[\u4e00-\u9fff]", chinese.source), f"line {chinese.line}: no Chinese"
+            assert shared(english.source) == shared(chinese.source), f"line {english.line}: other formulas or code"
+
+
+@EVERY
+def test_a_lesson_runs_as_a_script(source, tmp_path):
+    env = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
+    env |= {"MPLBACKEND": "Agg", "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-W", "error::UserWarning", "-W", "error::RuntimeWarning", str(source)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.filterwarnings("default")  # the Jupyter packages' own
+def test_a_notebook_runs(path, tmp_path):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    document = nbformat.read(path, as_version=4)
+    nbformat.validate(document)
+    nbclient.NotebookClient(document, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in document.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not [output["text"] for output in outputs if output.get("name") == "stderr"]
+
+
+# -- what the first two lessons show ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a lesson in this process; returns its variables and the claims that it made."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    plt = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    made, original = {}, tinyllm.lessons.claim
+
+    def recorded(id, *args, **kwargs):
+        made[id] = original(id, *args, **kwargs)
+        return made[id]
+
+    monkeypatch.setattr(tinyllm.lessons, "claim", recorded)
+    return lambda name: (runpy.run_path(str(FOLDER / "source" / name)), made)
+
+
+def test_lessons_1_and_2_compute_every_claim_of_section_4(run):
+    run("01_losses_by_hand.py")
+    _, made = run("02_one_step_downhill.py")
+    assert set(made) == {"S3-02"} | {f"S4-{i:02}" for i in range(1, 51)}
+    assert [id for id, finding in made.items() if finding.computed is None] == ["S4-03"]
+    assert [id for id, f in made.items() if f.holds() is None and f.entry.verdict != "imprecise"] == []
+
+
+def test_lesson_2_finds_what_tensorflow_found(run):
+    """The five readings, checked beforehand with tf.GradientTape in float64: before, descent, sign turned, article."""
+    lesson, _ = run("02_one_step_downhill.py")
+    expected = {
+        "A": [0.9162907318741548, 0.2215008687155211, 2.3100046197673736, 1.821871548342297],
+        "B": [2.032000089019382, 1.8840504357325036, 2.1833503787533943, 1.7960237106323744],
+        "C": [0.9243949165719102, 0.9061000149220988, 0.9433673751182222, 0.9522407355290132],
+        "D": [0.7083306340394032, 0.7077894744161292, 0.7088813580333881, 0.7264209255207339],
+        "E": [1.4155801922363487, 1.3612286482908222, 1.4712887649188855, 1.3333508030538392],
+    }
+    assert lesson["results"].keys() == expected.keys()
+    for name, losses in expected.items():
+        assert lesson["results"][name] == pytest.approx(losses, rel=1e-12)
+
+
+# -- the generator ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "01_small.py").write_text(SMALL, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_notebook_holds_its_language_and_the_shared_code():
+    english, chinese = (json.loads(notebook(parse(SMALL), language)) for language in LANGUAGES)
+    assert [cell["cell_type"] for cell in english["cells"]] == ["markdown", "code", "code", "code"]
+    assert english["cells"][0]["source"] == ["# Title"] and chinese["cells"][0]["source"] == ["# 标题"]
+    assert english["cells"][1:] == chinese["cells"][1:]
+    assert english["cells"][1]["metadata"] == {"tags": ["hide"]}
+    assert english["cells"][2]["outputs"] == [] and english["cells"][2]["execution_count"] is None
+    assert (english["nbformat"], english["nbformat_minor"]) == (4, 5)
+
+
+def test_a_solution_is_left_out_and_the_code_still_compiles():
+    source = "".join(json.loads(notebook(parse(SMALL), "en"))["cells"][1]["source"])
+    assert source == "def f(x):\n    ...  # your code here"
+    compile(source, "cell", "exec")
+    with pytest.raises(ValueError, match="do not pair"):
+        notebook(parse("# %%\n### BEGIN SOLUTION\nx = 1\n"), "en")
+
+
+def test_cell_ids_are_unique_valid_and_keep_still_when_another_cell_changes():
+    before, after = (
+        [cell["id"] for cell in json.loads(notebook(parse(text), "en"))["cells"]]
+        for text in (SMALL, SMALL.replace("# Title", "# Another title"))
+    )
+    assert len(set(before)) == len(before) == 4
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", id) for id in before)
+    assert before[0] != after[0] and before[1:] == after[1:]
+
+
+def test_writing_twice_changes_nothing_and_check_names_what_would_change(folder, capsys):
+    assert main([str(folder), "--check"]) == 1
+    assert "01_small.ipynb: out of date" in capsys.readouterr().out
+    assert not (folder / "en").exists()
+    assert main([str(folder)]) == 0
+    first = (folder / "zh" / "01_small.ipynb").read_bytes()
+    assert b"\r" not in first and first.endswith(b"}\n")
+    capsys.readouterr()
+    assert main([str(folder)]) == 0 and main([str(folder), "--check"]) == 0
+    assert capsys.readouterr().out == ""
+    assert (folder / "zh" / "01_small.ipynb").read_bytes() == first
+    (folder / "en" / "02_gone.ipynb").write_text("{}")
+    assert main([str(folder), "--check"]) == 1
+    assert "02_gone.ipynb: no source" in capsys.readouterr().out
+
+
+def test_a_folder_without_sources_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no lesson sources"):
+        render(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import this\n", "line 1: a source begins with a cell"),
+        ("# %% a title\n", "line 1: expected"),
+        ('# %% [markdown] tags=["en"]\nnot a comment\n', "line 2: text in a markdown cell"),
+        ('# %% [markdown] tags=["en"]\n# Hello.\n# %%\n1\n', "line 1: no cell with tags=..zh"),
+        ('# %%\n1\n# %% [markdown] tags=["zh"]\n# 你好。\n', "line 3: no cell with tags=..en"),
+        ('# %% tags=["en"]\n1\n', "line 1: code is shared"),
+    ],
+)
+def test_a_source_that_breaks_the_rules_is_refused_with_its_line(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse(text, "01_x.py")
+
+
+@EVERY
+def test_jupytext_reads_the_same_cells(source):
+    jupytext = pytest.importorskip("jupytext")
+    theirs = jupytext.read(source, fmt="py:percent").cells
+    ours = parse(source.read_text(encoding="utf-8"))
+    assert [(c.kind, c.source) for c in ours] == [(c.cell_type, c.source) for c in theirs]

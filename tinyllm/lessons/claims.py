@@ -1,0 +1,201 @@
+"""claim(): a figure of the article beside the figure that was just computed, with a verdict that is checked.
+
+    claim("S4-09", computed=loss)       # claimed -0.105   computed 0.105361   wrong   log 0.9 is -0.105; ...
+
+A verdict that the computation contradicts raises AssertionError, so a lesson cannot go on telling what is no longer so.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+
+from tinyllm.autograd.tensor import as_array
+from tinyllm.lessons.ledger import LEDGER, VERDICTS, Claim
+
+__all__ = ["Finding", "Table", "claim", "table"]
+
+Language = Literal["en", "zh"]
+
+NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?")
+COLOURS = {"right": "#2e9e5b", "wrong": "#d9485f", "right given a wrong input": "#b07d12"}  # on white and on black
+HEADINGS = {
+    "en": ("claim", "the article says", "claimed", "computed", "verdict", "why"),
+    "zh": ("编号", "文章的说法", "文中的数", "算得的数", "判断", "原因"),
+}
+
+
+def claim(id: str, computed: Any = None, claimed: Any = None, language: Language | None = None) -> "Finding":
+    """The ledger's entry, checked against what was computed.
+
+    id        for example "S4-09"; KeyError if the ledger has no such entry
+    computed  number(s); or True / False where the claim is a statement that was tried; or the exception it ended in;
+              anything else is shown and not checked
+    claimed   where the article prints a formula and no number: the value of that formula
+    language  "en" or "zh"; by default print() gives English and a notebook shows both
+
+    "right" and "right given a wrong input" demand that computed and claimed agree, "wrong" that they do not: to the
+    decimals that the article prints, or to 1 part in 10,000 where it prints none. The ledger's truth must be met too.
+    Raises AssertionError where the ledger is out of date.
+
+    >>> claim("S4-09", computed=-np.log(0.9))
+    S4-09, line 152: -[log 0.9]; claimed -0.105, computed 0.105361: wrong. log 0.9 is -0.105; the minus sign in front \
+of it makes the loss positive.
+    >>> claim("S4-09", computed=-0.105)
+    Traceback (most recent call last):
+    AssertionError: S4-09: the ledger is out of date (or the computation wrong): its verdict is 'wrong', but -0.105 \
+agrees with the claim -0.105
+    """
+    if id not in LEDGER:
+        raise KeyError(f"no claim {id!r}; the ledger has {len(LEDGER)}, for example {', '.join(list(LEDGER)[:3])}")
+    if language not in (None, "en", "zh"):
+        raise ValueError(f"claim: language must be 'en' or 'zh'; found {language!r}")
+    finding = Finding(LEDGER[id], computed, claimed, language)
+    finding.check()
+    return finding
+
+
+def table(findings: Iterable["Finding"]) -> "Table":
+    """Several claims below one another.
+
+    >>> table([claim("S4-21", computed=0.916291), claim("S4-14", computed=7)])
+    claim  the article says                       claimed  computed  verdict
+    S4-21  -[log 0.4]                             0.916    0.916291  right
+    S4-14  a 1-2-1 network has this many weights  10       7         wrong
+    """
+    return Table(tuple(findings))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim with what was computed for it: a line of text, or a table of one row in a notebook."""
+
+    entry: Claim
+    computed: Any = None
+    value: Any = None  # of the claim's formula, where the article prints no number
+    language: Language | None = None
+
+    @property
+    def claimed(self) -> Any:
+        return self.entry.claimed if self.value is None else self.value
+
+    def holds(self) -> bool | None:
+        """Whether computed agrees with the claim; None where that cannot be told."""
+        if isinstance(self.computed, bool | np.bool_):
+            return bool(self.computed)
+        if isinstance(self.computed, BaseException):
+            return False
+        return _agree(self.entry.id, self.claimed, self.computed)
+
+    def check(self) -> None:
+        """AssertionError if the verdict, or the truth that the ledger holds, is not what was computed."""
+        entry, holds, shown = self.entry, self.holds(), _shown(self.computed)
+        wanted = {"right": True, "right given a wrong input": True, "wrong": False}.get(entry.verdict)
+        begin = f"{entry.id}: the ledger is out of date (or the computation wrong):"
+        if holds is not None and wanted is not None and holds != wanted:
+            found = "agrees with" if holds else "does not agree with"
+            said = _shown(self.claimed) or _pick(entry.says, "en")
+            raise AssertionError(f"{begin} its verdict is '{entry.verdict}', but {shown} {found} the claim {said}")
+        if _agree(entry.id, entry.truth, self.computed) is False:
+            raise AssertionError(f"{begin} it has {entry.truth} as the truth, but {shown} was computed")
+
+    def cells(self, language: Language) -> tuple[str, ...]:
+        """id, says, claimed, computed, verdict, why."""
+        e = self.entry
+        verdict, why = (VERDICTS[e.verdict], e.why_zh) if language == "zh" else (e.verdict, e.why)
+        return e.id, _pick(e.says, language), _shown(self.claimed), _shown(self.computed), verdict, why
+
+    def __repr__(self) -> str:
+        chinese = self.language == "zh"
+        id, says, claimed, computed, verdict, why = self.cells("zh" if chinese else "en")
+        words = ("文中", "算得", "，", "：", "；") if chinese else ("claimed", "computed", ", ", ": ", "; ")
+        numbers = words[2].join(f"{w} {n}" for w, n in zip(words, (claimed, computed)) if n)
+        place = f"{id}（第 {self.entry.line} 行）：{says}" if chinese else f"{id}, line {self.entry.line}: {says}"
+        end = "。" if chinese else ". "
+        return f"{place}{words[4]}{numbers}{words[3] if numbers else ''}{verdict}{end}{why}"
+
+    def _repr_html_(self) -> str:
+        return Table((self,))._repr_html_()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Findings as rows. Its text leaves the reasons out, a notebook shows them."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def language(self) -> Language | None:
+        return self.findings[0].language if self.findings else None
+
+    def __repr__(self) -> str:
+        language = self.language or "en"
+        rows = [HEADINGS[language][:-1], *(f.cells(language)[:-1] for f in self.findings)]
+        wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, wide)).rstrip() for row in rows)
+
+    def _repr_html_(self) -> str:
+        languages: tuple[Language, ...] = (self.language,) if self.language else ("en", "zh")
+
+        def both(cells: Iterable[tuple[str, ...]], tag: str, style: str = "") -> str:
+            rows = zip(*cells)  # one tuple a column, its texts in each language; equal ones are shown once
+            return "".join(f'<{tag} style="text-align:left;{style}">{_lines(texts)}</{tag}>' for texts in rows)
+
+        head = both((HEADINGS[language] for language in languages), "th")
+        body = ""
+        for f in self.findings:
+            cells = [f.cells(language) for language in languages]
+            colour = f"color:{COLOURS.get(f.entry.verdict, 'inherit')};font-weight:bold;"
+            body += f'<tr title="line {f.entry.line}">{both((c[:4] for c in cells), "td")}'
+            body += f"{both((c[4:5] for c in cells), 'td', colour)}{both((c[5:] for c in cells), 'td')}</tr>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _lines(texts: tuple[str, ...]) -> str:
+    return "<br>".join(escape(text) for text in dict.fromkeys(texts))
+
+
+def _pick(says: str | tuple[str, str], language: Language) -> str:
+    return says if isinstance(says, str) else says[language == "zh"]
+
+
+def _agree(id: str, printed: Any, computed: Any) -> bool | None:
+    """Do the computed numbers round to the printed ones? None if one side has no numbers."""
+    found = _numbers(computed)
+    if isinstance(printed, str):
+        digits = [len(m[1] or "") for m in NUMBER.finditer(printed)]
+        expected: Any = np.array([float(m[0]) for m in NUMBER.finditer(printed)])
+        margin: Any = 0.5 * 10.0 ** -np.array(digits) + 1e-9
+    else:
+        expected = _numbers(printed)
+        margin = None if expected is None else 1e-6 + 1e-4 * np.abs(expected)
+    if found is None or expected is None or not expected.size:
+        return None
+    if found.shape != expected.shape:
+        raise ValueError(f"{id}: {expected.size} numbers were expected, {_shown(printed)}; found {_shown(computed)}")
+    return bool(np.all(np.abs(found - expected) <= margin))
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """The value as a flat array of floats (Fractions and Tensors too), or None if it is not made of numbers."""
+    if value is None or isinstance(value, str | bool | np.bool_ | BaseException):
+        return None
+    try:
+        return np.ravel(as_array(value)).astype(float)
+    except (TypeError, ValueError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    numbers = _numbers(value)
+    if numbers is None:
+        return str(value)
+    texts = [f"{n + 0.0:.6g}" for n in np.round(numbers, 12)]
+    return ", ".join(texts)
