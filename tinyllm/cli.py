@@ -1,0 +1,57 @@
+"""The command line: `tinyllm tour`, `tinyllm serve MODEL`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import tinyllm
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit code 0, or 1 with one line on standard error; 2 for a wrong command line."""
+    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a console that cannot show a character prints its code instead
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        print(f"tinyllm {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tinyllm", description="Understand a language model by running one.")
+    parser.add_argument("--version", action="version", version=f"tinyllm {tinyllm.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    tour = commands.add_parser("tour", help="the whole pipeline, from text to a served answer, in under 20 seconds")
+    tour.add_argument("--text", metavar="FILE", help="a UTF-8 text for the second half, one sentence a line")
+    tour.add_argument("--plot", metavar="DIR", help="write the loss curves there, as PNG")
+    tour.add_argument("--out", metavar="DIR", default="tour", help="where the models are saved (default: %(default)s)")
+    tour.set_defaults(run=_tour)
+
+    serve = commands.add_parser("serve", help="answer HTTP requests with a saved model")
+    serve.add_argument("model", metavar="MODEL", help="a folder or .h5 file that model.save() wrote")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _tour(options: argparse.Namespace) -> None:
+    from tinyllm.tour import tour
+
+    tour(options.text, options.plot, options.out)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from tinyllm.serving import serve
+
+    serve(options.model, host=options.host, port=options.port)
