@@ -229,7 +229,7 @@ def test_clip_differentiates_its_bounds_too(v):
 
 def test_where_with_one_argument_is_for_conditions(t):
     assert np.where(t > 1)[0].tolist() == [0, 1, 1]
-    with pytest.raises(TypeError, match="where: 3 arrays are needed; found 1"):
+    with pytest.raises(TypeError, match=r"where: (3 arrays are needed|missing a required argument)"):
         np.where(t)
 
 

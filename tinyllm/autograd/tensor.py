@@ -11,6 +11,7 @@ from functools import cache, wraps
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinyllm.autograd.graph import PICK, Node, Op, is_recording, walk
 
@@ -386,11 +387,9 @@ def apply(op: Op, args: tuple, kwargs: dict) -> Any:
     backward = None
     if op.reference is not None:
         y, backward = y
-    if type(y) is not np.ndarray and type(y) is not tuple:
+    if type(y) is not ndarray and type(y) is not tuple:
         y = np.asarray(y)
-    node = None
-    if on_graph and is_recording():
-        node = Node(op, parents, values, kwargs, y, backward)
+    node = Node(op, parents, values, kwargs, y, backward) if on_graph and is_recording() else None
     if type(y) is not tuple:
         return wrap(y, node)
     if node is None:
