@@ -51,6 +51,12 @@ def test_the_same_generator_gives_the_same_values_in_the_wanted_dtype(name):
 
 
 @pytest.mark.parametrize("name", sorted(initializers.INITIALIZERS))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_lie_one_after_another_so_that_a_copy_of_a_model_gives_the_same_bits(name, dtype):
+    assert draw(name, (3, 5), dtype=dtype).flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", sorted(initializers.INITIALIZERS))
 def test_what_is_written_down_can_be_read_back(name):
     initializer = initializers.get(name)
     assert initializers.get(json.loads(json.dumps(initializers.serialize(initializer)))) == initializer

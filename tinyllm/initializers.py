@@ -34,7 +34,7 @@ class Initializer:
     """The base: a subclass draws float64 values, and this casts them."""
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: Any = "float32") -> np.ndarray:
-        return np.asarray(self.draw(shape, rng), dtype)
+        return np.asarray(self.draw(shape, rng), dtype, order="C")  # one layout, so that a product has the same bits
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         raise NotImplementedError

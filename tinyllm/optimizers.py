@@ -38,6 +38,8 @@ class Optimizer:
     def apply_gradients(self, gradients_and_weights: Iterable[tuple[Any, Tensor]]) -> None:
         """One step: pairs of a gradient (an array, or None to leave a weight alone for now) and its weight.
 
+        Raises FloatingPointError, before any weight moves, if a gradient is NaN or infinite.
+
         >>> w = Tensor([1.0], requires_grad=True)
         >>> SGD(learning_rate=0.5).apply_gradients([(np.array([2.0]), w)])
         >>> w.data
@@ -45,9 +47,13 @@ class Optimizer:
         """
         pairs = list(gradients_and_weights)
         self.build([w for _, w in pairs])
+        gradients = {id(w): g for g, w in pairs}
+        for buffer in self.buffers:
+            buffer.gather(gradients)
+            if not np.isfinite(buffer.g).all():
+                raise FloatingPointError("the gradient is not finite; the weights are as they were before this step")
         self.iterations += 1
         for buffer in self.buffers:
-            buffer.gather({id(w): g for g, w in pairs})
             self.update(buffer.w, buffer.g, buffer.slots)
 
     def build(self, parameters: list[Tensor]) -> None:

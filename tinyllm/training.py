@@ -1,6 +1,6 @@
 """Training: the five steps (initialise, forward, loss, backward, update) and the loop around them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,8 @@ class Trainable:
         prediction, mask = self.forward(x, training=True)  # 2. forward
         loss = self.compute_loss(y, prediction, sample_weight, mask)  # 3. loss
         weights = self.trainable_weights
+        if not weights:
+            raise RuntimeError("nothing to train: every layer is frozen, or none has weights")
         for w in weights:
             w.grad = None  # whatever an earlier backward() left there
         loss.backward()  # 4. backward: the gradients, and nothing but the gradients
@@ -63,10 +65,12 @@ class Trainable:
         """
         if loss is None:
             raise ValueError(f"compile: choose a loss; known: {', '.join(sorted(losses.LOSSES))}")
-        self.loss = losses.get(loss)
-        self.optimizer = optimizers.get(optimizer)
-        self.metrics = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
-        self._metric_functions()  # an unknown name shows now, not after an hour of training
+        loss, optimizer = losses.get(loss), optimizers.get(optimizer)
+        if loss.reduction == "none":
+            raise ValueError("compile: a loss with the reduction 'none' is not one number to go downhill on")
+        chosen = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+        _metric_functions(chosen, loss)  # an unknown name shows now, not after an hour of training
+        self.loss, self.optimizer, self.metrics = loss, optimizer, chosen
 
     def fit(
         self,
@@ -99,6 +103,8 @@ class Trainable:
         if class_weight is not None:
             sample_weight = _class_weights(class_weight, y, sample_weight)
         if validation_data is not None:  # checked before the first epoch is spent
+            if not isinstance(validation_data, tuple | list) or not 2 <= len(validation_data) <= 3:
+                raise ValueError("fit: validation_data must be (x, y) or (x, y, sample_weight)")
             validation_data = self._arrays("fit: validation_data", *validation_data)
         batch_size, epochs = _positive("fit: batch_size", batch_size), _positive("fit: epochs", epochs)
         steps = -(-len(x) // batch_size)
@@ -115,7 +121,7 @@ class Trainable:
             for watcher in watchers:
                 watcher.on_epoch_begin(epoch)
             order = self.rng.permutation(len(x)) if shuffle else np.arange(len(x))
-            averages = _Averages(self._metric_functions())
+            averages = _Averages(_metric_functions(self.metrics, self.loss))
             for batch in range(steps):
                 rows = order[batch * batch_size : (batch + 1) * batch_size]
                 weight = None if sample_weight is None else sample_weight[rows]
@@ -149,7 +155,7 @@ class Trainable:
         """The loss and the metrics over x, y: a list [loss, ...], or a dict; the loss alone if there are no metrics."""
         self._check_compiled("evaluate")
         x, y, sample_weight = self._arrays("evaluate", x, y, sample_weight)
-        averages = _Averages(self._metric_functions())
+        averages = _Averages(_metric_functions(self.metrics, self.loss))
         for batch, rows in enumerate(_batches(len(x), _positive("evaluate: batch_size", batch_size))):
             weight = None if sample_weight is None else sample_weight[rows]
             with _located(f"batch {batch + 1}"):
@@ -190,7 +196,7 @@ class Trainable:
             raise ValueError(f"{caller}: x is no array: {error} (pad_sequences makes rows equally long)") from None
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"{caller}: found no samples (x has shape {x.shape})")
-        if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+        if x.dtype.kind not in "biuf":
             raise TypeError(
                 f"{caller}: x must hold numbers; found {x.dtype}: turn texts into ids first (preprocessing.text)"
             )
@@ -212,28 +218,30 @@ class Trainable:
         for name, other in (("y", y), ("sample_weight", weight)):
             if other is not None and (other.ndim == 0 or len(other) != len(x)):
                 raise ValueError(f"{caller}: x has {len(x)} samples and {name} has shape {other.shape}")
+            if other is not None and other.dtype.kind not in "biuf":
+                raise TypeError(f"{caller}: {name} must hold numbers; found {other.dtype}")
         return x, y, weight
 
     def _check_compiled(self, caller: str) -> None:
         if self.loss is None or self.optimizer is None:
             raise RuntimeError(f"{caller}: call compile(optimizer, loss) before {caller}()")
 
-    def _metric_functions(self) -> dict[str, Any]:
-        name = self.loss.name if self.loss is not None else ""
-        found = [metrics.get(m, name) for m in self.metrics]
-        names = ["loss", *(name for name, _ in found)]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"compile: two metrics are called '{twice}'; give one another __name__")
-        return dict(found)
-
     def _on_batch(self, caller: str, step: Any, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
         self._check_compiled(caller)
         x, y, sample_weight = self._arrays(caller, x, y, sample_weight)
-        averages = _Averages(self._metric_functions())
+        averages = _Averages(_metric_functions(self.metrics, self.loss))
         averages.add(y, *step(x, y, sample_weight))
         logs = averages.logs()
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+
+def _metric_functions(chosen: Sequence, loss: losses.Loss) -> dict[str, Any]:
+    found = [metrics.get(metric, loss.name) for metric in chosen]
+    names = ["loss", *(name for name, _ in found)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"compile: two metrics are called '{twice}'; give one another __name__")
+    return dict(found)
 
 
 class _Averages:
