@@ -2,5 +2,6 @@
 
 from tinyllm.models.language_model import LanguageModel
 from tinyllm.models.sequential import Sequential
+from tinyllm.saving import load_model
 
-__all__ = ["LanguageModel", "Sequential"]
+__all__ = ["LanguageModel", "Sequential", "load_model"]

@@ -10,6 +10,7 @@ from tinyllm.autograd import Tensor
 from tinyllm.layers import Layer, deserialize
 from tinyllm.layers.base import Shape, assign_weights
 from tinyllm.models.predictions import Predictions
+from tinyllm.saving import save_model
 from tinyllm.training import Trainable
 
 __all__ = ["Sequential"]
@@ -153,6 +154,10 @@ class Sequential(Trainable):
         print(f"Total params: {total:,}")
         print(f"Trainable params: {trainable:,}")
         print(f"Non-trainable params: {total - trainable:,}")
+
+    def save(self, path: Any) -> None:
+        """Write the model to a folder, or to an HDF5 file that Keras reads if the path ends in .h5; see save_model."""
+        save_model(self, path)
 
     def get_config(self) -> dict[str, Any]:
         """What makes a model like this one (without its weights), as JSON."""
