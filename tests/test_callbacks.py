@@ -74,7 +74,7 @@ def test_a_callback_knows_the_model_and_may_stop_it_after_the_epoch():
 
     trained = model()
     assert trained.fit(X, Y, epochs=9, verbose=0, callbacks=[Enough()]).epoch == [0, 1]
-    assert trained.fit(X, Y, epochs=1, verbose=0).epoch == [0]  # the next fit is not stopped
+    assert trained.fit(X, Y, epochs=3, verbose=0).epoch == [0, 1, 2]  # the next fit is not stopped
 
 
 def test_what_a_callback_raises_comes_through_and_the_history_stays():
@@ -98,6 +98,11 @@ def test_the_history_keeps_a_list_per_name():
     for epoch, loss in enumerate([2.0, 1.0]):
         history.on_epoch_end(epoch, {"loss": loss})
     assert (history.epoch, history.history) == ([0, 1], {"loss": [2.0, 1.0]})
+
+
+@pytest.mark.parametrize("callbacks", [None, [], (), [Callback()]])
+def test_there_may_be_no_callbacks(callbacks):
+    assert model().fit(X, Y, verbose=0, callbacks=callbacks).epoch == [0]
 
 
 # What is printed

@@ -33,6 +33,11 @@ def test_an_orthogonal_matrix_keeps_lengths_along_its_shorter_side(shape):
     np.testing.assert_allclose(shorter, np.eye(min(q.shape)), atol=1e-14)
 
 
+def test_an_orthogonal_matrix_prefers_no_sign():
+    corners = [draw("orthogonal", (3, 3), seed)[0, 0] for seed in range(200)]
+    assert abs(np.mean(corners)) < 0.15  # a plain QR decomposition always gives a negative one
+
+
 def test_orthogonal_needs_a_matrix():
     with pytest.raises(ValueError, match=r"Orthogonal: needs a matrix, found the shape \(3,\)"):
         draw("orthogonal", (3,))

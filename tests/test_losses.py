@@ -137,6 +137,18 @@ def test_a_label_that_is_no_class_is_named(label, from_logits):
         losses.sparse_categorical_crossentropy([0, label], np.full((2, 3), 1 / 3), from_logits=from_logits)
 
 
+@pytest.mark.parametrize("label", [2.0, -1.0])
+def test_a_binary_label_outside_0_and_1_would_make_the_loss_negative_and_is_refused(label):
+    with pytest.raises(ValueError, match=f"binary_crossentropy: a label lies between 0 and 1; found {label}"):
+        losses.binary_crossentropy([[label]], [[0.9]])
+
+
+@pytest.mark.parametrize("value", [3.0, np.ones(1)])
+def test_a_loss_of_ones_own_that_lost_the_graph_is_refused(value):
+    with pytest.raises(TypeError, match=r"a loss is a Tensor computed from y_pred; found (float|ndarray)"):
+        losses.get(lambda y_true, y_pred: value)([[1.0]], [[1.0]])
+
+
 def test_labels_in_a_row_fit_predictions_in_a_column():
     assert losses.binary_crossentropy([1, 0], [[0.9], [0.1]]).shape == (2,)
     assert losses.mean_squared_error([1, 0], [[1.0], [0.0]]).data.tolist() == [0, 0]

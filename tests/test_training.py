@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tinyllm import losses
+from tinyllm.autograd.graph import is_recording
 from tinyllm.callbacks import Callback
 from tinyllm.layers import LSTM, Dense, Dropout, Embedding
 from tinyllm.models import Sequential
@@ -279,6 +280,13 @@ def test_class_weights_multiply_the_loss_and_leave_the_accuracy():
     close(history["loss"], FIT["class_weight"]["loss"])
 
 
+def test_each_sample_gets_the_weight_of_its_own_class():
+    model, x, _, case = logistic()
+    p, y = np.array(case["predict"])[:, 0], np.array([0, 0, 1, 1])
+    expected = np.mean(np.where(y == 1, -5 * np.log(p), -2 * np.log(1 - p)))
+    close(model.fit(x, y, class_weight={0: 2.0, 1: 5.0}, verbose=0).history["loss"], [expected])
+
+
 def test_validation_data_is_used_instead_of_a_split():
     history = fitted(line(), validation_data=(LINE_X[:1], LINE_Y[:1]), validation_split=0.4)
     close(history["val_loss"], [0.0625])
@@ -415,6 +423,16 @@ def test_two_threads_may_predict_with_one_model():
 
 
 def test_predict_records_nothing_and_draws_nothing():
+    class Recorder(Dense):
+        def call(self, x):
+            recording.append(is_recording())
+            return super().call(x)
+
+    recording = []
+    watched = Sequential([Recorder(1)])
+    watched.predict(LINE_X)
+    watched(LINE_X)
+    assert recording == [False, True]
     model, _ = trained(0)
     state = model.rng.bit_generator.state
     np.testing.assert_array_equal(model.predict(X), model.predict(X))

@@ -67,6 +67,9 @@ def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, lab
     array([0.105361, 0.105361])
     """
     y_true, y_pred = _paired("binary_crossentropy", y_true, y_pred)
+    wrong = y_true[(y_true < 0) | (y_true > 1)]
+    if wrong.size:
+        raise ValueError(f"binary_crossentropy: a label lies between 0 and 1; found {wrong[0]}")
     if label_smoothing:
         y_true = y_true * (1 - label_smoothing) + label_smoothing / 2
     logits = y_pred if from_logits else origin(y_pred, sigmoid)
@@ -145,6 +148,8 @@ class Loss:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> Tensor:
         values = type(self).function(y_true, y_pred, **self.options)
+        if not isinstance(values, Tensor):
+            raise TypeError(f"{self.name}: a loss is a Tensor computed from y_pred; found {type(values).__name__}")
         weight = None if mask is None else np.asarray(mask, values.dtype)
         total = values.size if weight is None else max(weight.sum(), EPSILON)
         if sample_weight is not None:

@@ -110,7 +110,7 @@ class Trainable:
         steps = -(-len(x) // batch_size)
         history = self.history = History()
         history.params = {"epochs": epochs, "steps": steps}
-        watchers: list[Callback] = [history, *callbacks]
+        watchers: list[Callback] = [history, *(callbacks or ())]
         if verbose:
             watchers.append(ProgressBar(epochs, steps, bar=False if verbose == 2 else None))
         self.stop_training = False

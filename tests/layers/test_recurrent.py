@@ -94,6 +94,15 @@ def test_a_mask_of_ones_is_no_mask():
     np.testing.assert_array_equal(layer(INPUTS["x"], mask=np.ones((2, 3))).data, layer(INPUTS["x"]).data)
 
 
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_a_row_masked_throughout_keeps_its_states_and_shows_zeros(return_sequences):
+    layer = lstm(return_state=True, return_sequences=return_sequences)
+    states = [INPUTS["h0"], INPUTS["c0"]]
+    output, h, c = layer(INPUTS["x"], mask=[[0, 0, 0], [1, 1, 1]], initial_state=states)
+    assert (output.data[0] == 0).all() and (output.data[1] != 0).all()
+    np.testing.assert_array_equal([h.data[0], c.data[0]], [s[0] for s in states])
+
+
 def test_what_stands_under_a_mask_does_not_matter():
     layer = lstm()
     x = INPUTS["x"].copy()

@@ -54,15 +54,13 @@ class Sequential(Trainable):
             layer.dtype = np.dtype(self.dtype)
         if layer.rng is None:
             layer.rng = self.rng.spawn(1)[0]
-        self.layers.append(layer)
-        shape = layer.batch_input_shape if len(self.layers) == 1 else self._shape_before(len(self.layers) - 1)
+        shape = layer.batch_input_shape
+        if self.layers:
+            before = self.layers[-1]
+            shape = before.compute_output_shape(before.input_shape) if before.input_shape is not None else None
         if shape is not None:
             layer.ensure_built(shape)
-
-    def _shape_before(self, i: int) -> Shape | None:
-        """The shape that reaches layer i, if the layers before it know theirs."""
-        before = self.layers[i - 1]
-        return before.compute_output_shape(before.input_shape) if before.input_shape is not None else None
+        self.layers.append(layer)  # only now: a layer that does not fit is not in the model
 
     def build(self, input_shape: Shape) -> None:
         """Make all weights for inputs of this shape, for example (None, 5)."""
@@ -76,6 +74,8 @@ class Sequential(Trainable):
         mask = None
         for layer in self.layers:
             y = layer(x, mask=mask, training=training)
+            if isinstance(y, list):
+                raise ValueError(f"the layer '{layer.name}' returns {len(y)} outputs; a Sequential passes one on")
             mask = layer.compute_mask(x, mask)
             x = y
         return x, mask
@@ -128,12 +128,8 @@ class Sequential(Trainable):
     @property
     def output_shape(self) -> Shape:
         """The output's shape, None where it is not known yet."""
-        last = self.layers[-1]
-        return last.compute_output_shape(last.input_shape) if last.input_shape is not None else (None,)
-
-    def output_shape_or(self, default: tuple) -> tuple:
-        known = bool(self.layers) and self.layers[-1].input_shape is not None
-        return self.output_shape if known else default
+        last = self.layers[-1] if self.layers else None
+        return (None,) if last is None or last.input_shape is None else last.compute_output_shape(last.input_shape)
 
     def summary(self) -> None:
         """Print the layers with their output shapes and numbers of parameters."""
