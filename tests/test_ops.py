@@ -1,5 +1,8 @@
 """The functions that NumPy lacks: right to the last digits where the textbook formula overflows."""
 
+import json
+from pathlib import Path
+
 import mpmath
 import numpy as np
 import pytest
@@ -113,60 +116,84 @@ def test_everything_offered_here_is_differentiable():
     assert set(ops.__all__) - {"differentiable"} <= set(differentiable())
 
 
-@pytest.mark.torch
-def test_pytorch_computes_the_same_values_and_gradients():
-    torch = pytest.importorskip("torch")
-    nn = torch.nn.functional
+# A second opinion: PyTorch's values and gradients, stored (python -m tests.test_ops writes them) and live
+
+GOLDEN = Path(__file__).parent / "golden" / "autograd.json"
+IDS, LABELS = [2, 0, 0], [1, 0, 2, 1]
+OURS = {
+    "elementwise": lambda x, w: (
+        np.tanh(x) * np.exp(-x * x) / (1 + np.abs(x)) + np.log1p(np.square(x)) - np.sqrt(x * x + 1) ** 1.5
+    ),
+    "products": lambda x, w: x @ w @ w.T,
+    "reductions": lambda x, w: np.max(x, axis=0) + np.mean(x, axis=0) * np.min(x) + ops.logsumexp(x, axis=0),
+    "shapes": lambda x, w: np.stack([x.T[IDS], np.where(x > 0, x, 0.1 * x).T]).reshape(2, -1)[:, 1:],
+    "bounds": lambda x, w: np.clip(x, -0.5, 0.5) * np.maximum(x, w[:, 0]) * np.minimum(x, 0.2),
+    "activations": lambda x, w: (
+        ops.sigmoid(x) * ops.softplus(x) + ops.relu(x) * ops.softmax(x) + ops.log_softmax(x, axis=0)
+    ),
+    "losses": lambda x, w: (
+        ops.cross_entropy_with_logits(x, LABELS) + ops.binary_cross_entropy_with_logits(x, 0.3)[:, 0]
+    ),
+    "embedding": lambda x, w: ops.embedding_lookup(w, IDS) * w,
+}
+
+
+def inputs():
     rng = np.random.default_rng(0)
-    x, w, ids, labels = rng.standard_normal((4, 3)), rng.standard_normal((3, 5)), [2, 0, 0], [1, 0, 2, 1]
-    pairs = {
-        "elementwise": (
-            lambda x, w: (
-                np.tanh(x) * np.exp(-x * x) / (1 + np.abs(x)) + np.log1p(np.square(x)) - np.sqrt(x * x + 1) ** 1.5
-            ),
-            lambda x, w: x.tanh() * (-x * x).exp() / (1 + x.abs()) + (x * x).log1p() - (x * x + 1).sqrt() ** 1.5,
+    return rng.standard_normal((4, 3)), rng.standard_normal((3, 5))
+
+
+def pytorchs():
+    """The value and the gradients for x and w, of sum(value * cos(0, 1, 2, ...)), as PyTorch computes them."""
+    import torch
+
+    nn = torch.nn.functional
+    theirs = {
+        "elementwise": lambda x, w: (
+            x.tanh() * (-x * x).exp() / (1 + x.abs()) + (x * x).log1p() - (x * x + 1).sqrt() ** 1.5
         ),
-        "products": (lambda x, w: x @ w @ w.T, lambda x, w: x @ w @ w.T),
-        "reductions": (
-            lambda x, w: np.max(x, axis=0) + np.mean(x, axis=0) * np.min(x) + ops.logsumexp(x, axis=0),
-            lambda x, w: x.amax(0) + x.mean(0) * x.min() + x.logsumexp(0),
+        "products": lambda x, w: x @ w @ w.T,
+        "reductions": lambda x, w: x.amax(0) + x.mean(0) * x.min() + x.logsumexp(0),
+        "shapes": lambda x, w: torch.stack([x.T[IDS], torch.where(x > 0, x, 0.1 * x).T]).reshape(2, -1)[:, 1:],
+        "bounds": lambda x, w: x.clip(-0.5, 0.5) * torch.maximum(x, w[:, 0]) * x.clip(max=0.2),
+        "activations": lambda x, w: x.sigmoid() * nn.softplus(x) + x.relu() * x.softmax(-1) + x.log_softmax(0),
+        "losses": lambda x, w: (
+            nn.cross_entropy(x, torch.tensor(LABELS), reduction="none")
+            + nn.binary_cross_entropy_with_logits(x, torch.full_like(x, 0.3), reduction="none")[:, 0]
         ),
-        "shapes": (
-            lambda x, w: np.stack([x.T[ids], np.where(x > 0, x, 0.1 * x).T]).reshape(2, -1)[:, 1:],
-            lambda x, w: torch.stack([x.T[ids], torch.where(x > 0, x, 0.1 * x).T]).reshape(2, -1)[:, 1:],
-        ),
-        "clip, maximum, minimum": (
-            lambda x, w: np.clip(x, -0.5, 0.5) * np.maximum(x, w[:, 0]) * np.minimum(x, 0.2),
-            lambda x, w: x.clip(-0.5, 0.5) * torch.maximum(x, w[:, 0]) * x.clip(max=0.2),
-        ),
-        "activations": (
-            lambda x, w: ops.sigmoid(x) * ops.softplus(x) + ops.relu(x) * ops.softmax(x) + ops.log_softmax(x, axis=0),
-            lambda x, w: x.sigmoid() * nn.softplus(x) + x.relu() * x.softmax(-1) + x.log_softmax(0),
-        ),
-        "losses": (
-            lambda x, w: ops.cross_entropy_with_logits(x, labels) + ops.binary_cross_entropy_with_logits(x, 0.3)[:, 0],
-            lambda x, w: (
-                nn.cross_entropy(x, torch.tensor(labels), reduction="none")
-                + nn.binary_cross_entropy_with_logits(x, torch.full((4, 3), 0.3, dtype=x.dtype), reduction="none")[:, 0]
-            ),
-        ),
-        "embedding": (
-            lambda x, w: ops.embedding_lookup(w, ids) * w,
-            lambda x, w: nn.embedding(torch.tensor(ids), w) * w,
-        ),
+        "embedding": lambda x, w: nn.embedding(torch.tensor(IDS), w) * w,
     }
-    for name, (ours, theirs) in pairs.items():
-        tensors = [Tensor(a, requires_grad=True) for a in (x, w)]
-        torches = [torch.tensor(a, requires_grad=True) for a in (x, w)]
-        y, z = ours(*tensors), theirs(*torches)
-        upstream = rng.standard_normal(y.shape)
-        y.backward(upstream)
-        z.backward(torch.tensor(upstream))
-        np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-12, atol=1e-13, err_msg=name)
-        for t, r in zip(tensors, torches):
-            assert (t.grad is None) == (r.grad is None), name
-            if t.grad is not None:
-                np.testing.assert_allclose(t.grad, r.grad.numpy(), rtol=1e-10, atol=1e-12, err_msg=name)
+    found = {}
+    for name, f in theirs.items():
+        leaves = [torch.tensor(a, requires_grad=True) for a in inputs()]
+        y = f(*leaves)
+        y.backward(torch.cos(torch.arange(y.numel(), dtype=y.dtype)).reshape(y.shape))
+        found[name] = [y.tolist(), *[None if t.grad is None else t.grad.tolist() for t in leaves]]
+    return found
+
+
+def agree_with(expected):
+    assert expected.keys() == OURS.keys()
+    for name, f in OURS.items():
+        leaves = [Tensor(a, requires_grad=True) for a in inputs()]
+        y = f(*leaves)
+        y.backward(np.cos(np.arange(y.size)).reshape(y.shape))
+        value, *gradients = expected[name]
+        np.testing.assert_allclose(y.data, value, rtol=1e-12, atol=1e-13, err_msg=name)
+        for t, g in zip(leaves, gradients):
+            assert (t.grad is None) == (g is None), name
+            if g is not None:
+                np.testing.assert_allclose(t.grad, g, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+def test_values_and_gradients_are_those_that_pytorch_computed():
+    agree_with(json.loads(GOLDEN.read_text()))
+
+
+@pytest.mark.torch
+def test_pytorch_computes_the_same_values_and_gradients_today():
+    pytest.importorskip("torch")
+    agree_with(pytorchs())
 
 
 @pytest.mark.torch
@@ -191,3 +218,7 @@ def test_pytorchs_lstm_computes_the_same():
     expected = [tx.grad.numpy(), *[p.grad.numpy().T for p in list(theirs.parameters())[:3]]]
     for t, g in zip(leaves, expected):
         np.testing.assert_allclose(t.grad, g, rtol=1e-10, atol=1e-13)
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(pytorchs(), indent=1) + "\n")
