@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from tinyllm import losses, metrics, optimizers
+from tinyllm import initializers, losses, metrics, optimizers
 from tinyllm.autograd.tensor import as_array
 from tinyllm.layers import LAYERS, Layer, deserialize
 from tinyllm.names import lookup
@@ -226,16 +226,22 @@ def rebuild(content: dict, stored: dict[str, Spec], where: str, source: str) -> 
 
     What fits is looked up before it is allocated, so a small file cannot ask for a large model.
     """
-    kind, config, training = content.get("kind"), content.get("config"), content.get("training")
+    kind, training = content.get("kind"), content.get("training")
+    config: Any = content.get("config")
     model_class = _unless_unfit(where, lambda: lookup("kind of model", kind, kinds()))
     shape = content.get("input_shape")
 
     def build() -> Any:
         input_shape = None if shape is None else tuple(shape)
         _check_before_building(kind, config, input_shape, stored, source)
-        model = model_class.from_config(config)
+        settled = config["layers"] if kind == "Sequential" else []
+        fresh = [each | {"config": each["config"] | dict.fromkeys(_initializers(each), "zeros")} for each in settled]
+        model = model_class.from_config(config | {"layers": fresh} if settled else config)
         if input_shape is not None:
             model.build(input_shape)
+        for layer, each in zip(model.layers, settled):
+            for name, described in _initializers(each).items():
+                setattr(layer, name, initializers.get(described))
         expected = {name: Spec(w.shape, w.dtype) for name, w in model.named_weights.items()}
         if training is not None:
             slots = [(slot, name) for slot in training["slots"] for name in training["slots_of"]]
@@ -291,6 +297,11 @@ def _check_before_building(kind: Any, config: Any, input_shape: Any, stored: dic
         input_shape = input_shape if input_shape is not None else layer.batch_input_shape
         layer.build(input_shape)
         input_shape = layer.compute_output_shape(input_shape)
+
+
+def _initializers(described: dict) -> dict[str, Any]:
+    """A layer's initializers. Drawing weights that are overwritten at once would take longer than all the rest."""
+    return {name: value for name, value in described["config"].items() if name.endswith("_initializer")}
 
 
 def _zeros_where_stored(layer: Layer, stored: dict[str, Spec], source: str) -> Callable:
