@@ -17,7 +17,7 @@ from tinyllm.preprocessing.text import TextToIds, Tokenizer
 
 h5py = pytest.importorskip("h5py")
 
-GOLDEN = Path(__file__).parent / "golden" / "llm_model_keras3.h5"
+GOLDEN = Path(__file__).parents[1] / "golden" / "llm_model_keras3.h5"
 X = np.random.default_rng(0).integers(0, 10, (20, 5))
 Y = np.arange(20) % 2
 

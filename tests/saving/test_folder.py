@@ -20,7 +20,9 @@ from tinyllm.layers import LSTM, Dense, Dropout, Embedding, InputLayer, Layer
 from tinyllm.models import LanguageModel, Sequential, load_model
 from tinyllm.optimizers import SGD, Adam
 from tinyllm.preprocessing.text import TextToIds, Tokenizer
-from tinyllm.saving import pack, read_tensors, render, seal, sha256, write_tensors
+from tinyllm.saving import read_tensors, write_tensors
+from tinyllm.saving.manifest import render, seal, sha256
+from tinyllm.saving.safetensors import pack
 
 TEXTS = ["我爱中国。", "大家好！"]
 X = np.random.default_rng(0).integers(0, 10, (20, 5))

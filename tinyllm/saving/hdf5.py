@@ -24,21 +24,11 @@ import numpy as np
 from tinyllm import losses, metrics, optimizers
 from tinyllm.layers import LAYERS, InputLayer
 from tinyllm.names import lookup
-from tinyllm.saving import (
-    HDF5_SIGNATURE,
-    Spec,
-    describe,
-    exclusive,
-    fingerprint,
-    one_line,
-    pack,
-    parse_json,
-    rebuild,
-    restore,
-    seal,
-    unseal,
-    write_atomically,
-)
+from tinyllm.saving.description import describe, rebuild, restore
+from tinyllm.saving.files import exclusive, write_atomically
+from tinyllm.saving.folder import HDF5_SIGNATURE
+from tinyllm.saving.manifest import fingerprint, one_line, parse_json, seal, unseal
+from tinyllm.saving.safetensors import Spec, pack
 
 __all__ = ["load_hdf5", "save_hdf5"]
 
