@@ -183,7 +183,11 @@ CASES = {
     ],
     np.stack: [(lambda a, b: np.stack([a, b, a], axis=-1), normal(2, 3), normal(2, 3, seed=1))],
     np.split: [(lambda x: np.split(x, 3, axis=-1), normal(2, 6)), (lambda x: np.split(x, [1, 1, 4]), normal(3, 2))],
-    np.array_split: [(lambda x: np.array_split(x, 3), normal(7)), (lambda x: np.array_split(x, 4, 1), normal(2, 3))],
+    np.array_split: [
+        (lambda x: np.array_split(x, 1), normal(3)),
+        (lambda x: np.array_split(x, 3), normal(7)),
+        (lambda x: np.array_split(x, 4, 1), normal(2, 3)),
+    ],
     kernels.binary_cross_entropy_with_logits: [
         (kernels.binary_cross_entropy_with_logits, distinct(2, 3), np.array([0.0, 1.0, 0.3])),
     ],
