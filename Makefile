@@ -6,7 +6,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-PYTEST := $(PY) -m pytest
+PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest  # the tests are small: a second thread only costs
 PLOT ?= tour/plots
 
 .PHONY: tour test check lint lessons notebooks torch interop bench clean

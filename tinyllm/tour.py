@@ -162,7 +162,7 @@ def language_model(lines: Iterable[str], source: Any, out: Path) -> dict[str, li
     after = model.nats(held_out)
     stage("evaluate", f"held-out lines: {before:.3f} nats per character before, {after:.3f} after training")
     say(
-        f"            (guessing evenly: {math.log(model.vocab_size - 2):.3f}; the lines it learnt: {model.nats(train):.3f})"
+        f"            (guessing evenly: {math.log(model.vocab_size - 2):.3f}; lines it learnt: {model.nats(train):.3f})"
     )
 
     stage("generate", "temperature 0.7, six seeds:")

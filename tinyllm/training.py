@@ -125,8 +125,9 @@ class Trainable:
             for batch in range(steps):
                 rows = order[batch * batch_size : (batch + 1) * batch_size]
                 weight = None if sample_weight is None else sample_weight[rows]
+                some_x, some_y = self.batch(x, y, rows)
                 with _located(f"epoch {epoch + 1}, batch {batch + 1}"):
-                    averages.add(y[rows], *self.train_step(x[rows], y[rows], weight))
+                    averages.add(some_y, *self.train_step(some_x, some_y, weight))
                 for watcher in watchers[1:]:  # the history waits for the epoch
                     watcher.on_batch_end(batch, averages.logs())
             logs = averages.logs()
@@ -201,6 +202,10 @@ class Trainable:
                 f"{caller}: x must hold numbers; found {x.dtype}: turn texts into ids first (preprocessing.text)"
             )
         return x
+
+    def batch(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The samples that one training step sees."""
+        return x[rows], y[rows]
 
     def compute_loss(self, y: Any, prediction: Tensor, sample_weight: Any, mask: Any) -> Tensor:
         """The compiled loss of one batch, one number. FloatingPointError if it is NaN or infinite."""

@@ -180,7 +180,8 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
     recurrent_kernel (units, 4 units); bias (4 units,) or None; mask (batch, time) booleans or None.
     Returns the outputs (batch, time, units) and the last h and c. Gates in the order i, f, g, o.
 
-    sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates (NumPy's float32 tanh is fast).
+    sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates (NumPy's float32 tanh is fast). Inside, time
+    comes first and the batch last: the recurrent product is faster from that side (benchmarks/lstm.py).
     """
     batch, steps, features = x.shape if x.ndim == 3 else (0, 0, 0)
     units = recurrent_kernel.shape[0]
@@ -195,67 +196,73 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
             "recurrent_kernel (units, 4 units), bias (4 units,) or None"
         )
     dtype = np.result_type(*(a for a in (x, h, c, kernel, recurrent_kernel, bias) if a is not None))
-    scale = np.full(4 * units, 0.5, dtype)  # z is halved for the three sigmoids, not for the candidate g
-    scale[2 * units : 3 * units] = 1
-    xs = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(steps * batch, features)
-    gates = (xs @ kernel).astype(dtype, copy=False)
+    lay = np.asarray if batch == 1 else np.ascontiguousarray  # a transposed view makes a product slower
+    xs = lay(x.transpose(1, 2, 0))
+    gates = (lay(kernel.T) @ xs).astype(dtype, copy=False)
+    recurrent = lay(recurrent_kernel.T)
     if bias is not None:
-        gates += bias
-    gates = gates.reshape(steps, batch, 4 * units)
-    hs = np.empty((steps + 1, batch, units), dtype)
-    cs = np.empty((steps + 1, batch, units), dtype)
-    tanh_c = np.empty((steps, batch, units), dtype)
-    hs[0], cs[0] = h, c
-    i, f, g, o = (gates[:, :, k * units : (k + 1) * units] for k in range(4))
-    seen = None if mask is None else np.asarray(mask, bool).T[:, :, None]
+        gates += bias[:, None]
+    scale = np.full((4 * units, 1), 0.5, dtype)  # z is halved for the three sigmoids, not for the candidate g
+    scale[2 * units : 3 * units] = 1
+    hs, cs = np.empty((2, steps + 1, units, batch), dtype)
+    tanh_c = np.empty((steps, units, batch), dtype)
+    hs[0], cs[0] = h.T, c.T
+    i, f, g, o = (gates[:, k * units : (k + 1) * units] for k in range(4))
+    seen = None if mask is None else np.asarray(mask, bool).T[:, None]
+    product, part = np.empty_like(gates[0]), np.empty_like(hs[0])
+    shift = 1 - scale
     for t in range(steps):
         a = gates[t]
-        a += hs[t] @ recurrent_kernel
+        a += np.matmul(recurrent, hs[t], out=product)
         a *= scale
         np.tanh(a, out=a)
         a *= scale
-        a += 1 - scale  # now sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+        a += shift  # now sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
         np.multiply(f[t], cs[t], out=cs[t + 1])
-        cs[t + 1] += i[t] * g[t]
+        cs[t + 1] += np.multiply(i[t], g[t], out=part)
         np.tanh(cs[t + 1], out=tanh_c[t])
         np.multiply(o[t], tanh_c[t], out=hs[t + 1])
         if seen is not None:
             np.copyto(hs[t + 1], hs[t], where=~seen[t])
             np.copyto(cs[t + 1], cs[t], where=~seen[t])
-    outputs = hs[1:].transpose(1, 0, 2)
+    outputs = hs[1:]
     if seen is not None:  # before the first seen step the output is zero, not the initial state
-        outputs = np.where(np.logical_or.accumulate(seen, axis=0), hs[1:], 0).transpose(1, 0, 2)
+        outputs = np.where(np.logical_or.accumulate(seen, axis=0), outputs, 0)
 
     def backward(d_outputs, d_h, d_c):
-        d_gates = np.empty_like(gates)
-        d_i, d_f, d_g, d_o = (d_gates[:, :, k * units : (k + 1) * units] for k in range(4))
-        d_h = np.zeros((batch, units), dtype) if d_h is None else d_h
-        d_c = np.zeros((batch, units), dtype) if d_c is None else d_c
-        d_output = np.zeros((batch, units), dtype)
-        for t in reversed(range(steps)):
+        d = np.empty((steps, 4, units, batch), dtype)  # first each gate's share in c or h, for all steps at once,
+        np.multiply(g, i * (1 - i), out=d[:, 0])
+        np.multiply(cs[:-1], f * (1 - f), out=d[:, 1])
+        np.multiply(i, 1 - g * g, out=d[:, 2])
+        np.multiply(tanh_c, o * (1 - o), out=d[:, 3])
+        through = o * (1 - tanh_c * tanh_c)  # d h / d c
+        d_h = np.zeros((units, batch), dtype) if d_h is None else d_h.T
+        d_c = np.zeros((units, batch), dtype) if d_c is None else d_c.T
+        d_outputs = None if d_outputs is None else d_outputs.transpose(1, 2, 0)
+        d_output = 0
+        for t in reversed(range(steps)):  # then, times what comes back through time, its gradient
+            if d_outputs is not None:
+                d_output = d_output + d_outputs[t]
+            d_now = d_h + d_output if seen is None else np.where(seen[t], d_h + d_output, 0)
+            cell = d_now * through[t] + (d_c if seen is None else np.where(seen[t], d_c, 0))
+            d[t, :3] *= cell
+            d[t, 3] *= d_now
+            back_h, back_c = recurrent_kernel @ d[t].reshape(4 * units, batch), cell * f[t]
             if seen is None:
-                d_new_h, d_new_c = d_h if d_outputs is None else d_h + d_outputs[:, t], d_c
-            else:
-                if d_outputs is not None:
-                    d_output = d_output + d_outputs[:, t]
-                d_new_h, d_new_c = np.where(seen[t], d_h + d_output, 0), np.where(seen[t], d_c, 0)
-                d_output = np.where(seen[t], 0, d_output)
-            d_cell = d_new_h * o[t] * (1 - tanh_c[t] * tanh_c[t]) + d_new_c
-            np.multiply(d_cell * g[t], i[t] * (1 - i[t]), out=d_i[t])
-            np.multiply(d_cell * cs[t], f[t] * (1 - f[t]), out=d_f[t])
-            np.multiply(d_cell * i[t], 1 - g[t] * g[t], out=d_g[t])
-            np.multiply(d_new_h * tanh_c[t], o[t] * (1 - o[t]), out=d_o[t])
-            back_h, back_c = d_gates[t] @ recurrent_kernel.T, d_cell * f[t]
-            if seen is None:
-                d_h, d_c = back_h, back_c
+                d_h, d_c, d_output = back_h, back_c, 0
             else:
                 d_h, d_c = np.where(seen[t], back_h, d_h), np.where(seen[t], back_c, d_c)
-        flat = d_gates.reshape(steps * batch, 4 * units)
-        d_x = (flat @ kernel.T).reshape(steps, batch, features).transpose(1, 0, 2)
-        d_recurrent = hs[:-1].reshape(steps * batch, units).T @ flat
-        return d_x, d_h, d_c, xs.T @ flat, d_recurrent, None if bias is None else flat.sum(axis=0), None
+                d_output = np.where(seen[t], 0, d_output)
 
-    return (outputs, hs[-1], cs[-1]), backward
+        def rows(a):  # a step of a sample becomes a row, for the three products over all of them
+            return np.ascontiguousarray(a.transpose(0, 2, 1)).reshape(steps * batch, a.shape[1])
+
+        flat = rows(d.reshape(steps, 4 * units, batch))
+        d_x = (flat @ kernel.T).reshape(steps, batch, features).transpose(1, 0, 2)
+        d_bias = None if bias is None else flat.sum(axis=0)
+        return d_x, d_h.T, d_c.T, rows(xs).T @ flat, rows(hs[:-1]).T @ flat, d_bias, None
+
+    return (outputs.transpose(2, 0, 1), hs[-1].T, cs[-1].T), backward
 
 
 def references() -> dict[str, tuple[Any, Any]]:

@@ -108,6 +108,12 @@ class LanguageModel(Sequential):
         held_out = None if validation_texts is None else self.arrays(validation_texts)
         return self.fit(*self.arrays(texts), epochs=epochs, validation_data=held_out, **options)
 
+    def batch(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Some lines, cut to the longest of them: nobody computes what is padding in every row."""
+        x, y = super().batch(x, y, rows)
+        longest = max(1, int((x != 0).sum(axis=1).max()))
+        return x[:, :longest], y[:, :longest]
+
     def nats(self, texts: Iterable[str], batch_size: int = 64) -> float:
         """The mean cross-entropy over all characters and line ends of the texts, in nats (natural logarithm)."""
         total = count = 0.0
