@@ -239,7 +239,7 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
         d_h = np.zeros((units, batch), dtype) if d_h is None else d_h.T
         d_c = np.zeros((units, batch), dtype) if d_c is None else d_c.T
         d_outputs = None if d_outputs is None else d_outputs.transpose(1, 2, 0)
-        d_output = 0
+        d_output: Any = 0
         for t in reversed(range(steps)):  # then, times what comes back through time, its gradient
             if d_outputs is not None:
                 d_output = d_output + d_outputs[t]
