@@ -142,7 +142,7 @@ def language_model(lines: Iterable[str], source: Any, out: Path) -> dict[str, li
     for row in str(datasets.report(lines)).splitlines():
         say(f"            {row}")
 
-    texts = [piece for line in clean_texts(lines) for piece in pieces(line)]
+    texts = [piece for line in clean_texts(lines, form="NFC") for piece in pieces(line)]
     if len(texts) < 2:
         raise ValueError(f"tour: found {len(texts)} usable line in {source}; a language model needs at least two")
     train, held_out = datasets.split(texts)

@@ -241,3 +241,15 @@ def test_any_finite_numbers_are_scaled_as_promised(x):  # warnings are errors he
     scaled = l2_normalize(x)
     np.testing.assert_allclose(np.sqrt((scaled**2).sum(axis=-1)), x.any(axis=-1), rtol=tiny)
     assert (np.sign(scaled) * np.sign(x) >= 0).all()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@given(text=st.text(alphabet="<&;lt gtb/＜＞，e\u0301\u200b", max_size=20))
+def test_cleaning_is_idempotent_in_every_form(form, text):
+    assert clean_text(clean_text(text, form), form) == clean_text(text, form)
+
+
+def test_chinese_punctuation_survives_nfc_and_an_unknown_form_is_named():
+    assert clean_texts(["你好，世界！", "你好，世界！"], form="NFC") == ["你好，世界！"]
+    with pytest.raises(ValueError, match="unknown form 'utf-8'; known: NFC, NFD, NFKC, NFKD"):
+        clean_text("x", form="utf-8")

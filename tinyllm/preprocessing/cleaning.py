@@ -13,6 +13,7 @@ from tinyllm.preprocessing.text import check_texts
 
 __all__ = ["clean_text", "clean_texts", "l2_normalize", "min_max_scale", "z_score"]
 
+FORMS = ("NFC", "NFD", "NFKC", "NFKD")  # Unicode's normal forms (Unicode Standard Annex 15)
 MOST_PASSES = 20  # a text that still changes then is an attack on the clock, not a document
 FLAGS = re.IGNORECASE | re.ASCII
 BLOCKS = (
@@ -52,7 +53,7 @@ INVISIBLE = re.compile(
 )
 
 
-def clean_text(text: str) -> str:
+def clean_text(text: str, form: str = "NFKC") -> str:
     """`text` as a reader would see it: no markup, entities resolved, NFKC characters, single spaces.
 
     Removed: tags, comments, declarations, the bodies of script and style, processing instructions; characters that
@@ -60,24 +61,29 @@ def clean_text(text: str) -> str:
     surrogates). Kept: the joiners U+200C and U+200D, the text of CDATA, and a "<" or "&" that is no markup. Any run of
     white space, and any tag that starts a new block, becomes one space. Repeated until nothing changes, because
     an entity or a full-width "＜" may spell a tag: so clean_text(clean_text(x)) == clean_text(x) for every x.
+    form="NFC" keeps characters that NFKC would replace by plainer ones, such as Chinese punctuation.
 
     >>> clean_text("<p>Fish &amp; chips</p><p>a < b, I <3 you</p>")
     'Fish & chips a < b, I <3 you'
     >>> clean_text("ＡＢＣ１２３　你<b>好</b>，世界！")
     'ABC123 你好,世界!'
+    >>> clean_text("你<b>好</b>，世界！", form="NFC")
+    '你好，世界！'
     """
+    if form not in FORMS:
+        raise ValueError(f"clean_text: unknown form {form!r}; known: {', '.join(FORMS)}")
     if not isinstance(text, str):
         advice = "; decode it first: text.decode('utf-8')" if isinstance(text, bytes) else ""
         raise TypeError(f"clean_text: expected a str, found {type(text).__name__}{advice}")
     for _ in range(MOST_PASSES):
-        before, text = text, _one_pass(text)
+        before, text = text, _one_pass(text, form)
         if text == before:
             return text
-    return clean_text(re.sub("[<&]", "", text))
+    return clean_text(re.sub("[<&]", "", text), form)
 
 
-def clean_texts(texts: Iterable[str]) -> list[str]:
-    """The texts cleaned, without empty ones and without repetitions, in the order of first sight.
+def clean_texts(texts: Iterable[str], form: str = "NFKC") -> list[str]:
+    """The texts cleaned (see clean_text), without empty ones and without repetitions, in the order of first sight.
 
     >>> clean_texts(["<b>你好</b>", " ", "再见", "你好"])
     ['你好', '再见']
@@ -86,7 +92,7 @@ def clean_texts(texts: Iterable[str]) -> list[str]:
     for position, text in enumerate(check_texts(texts, "clean_texts")):
         if not isinstance(text, str):
             raise TypeError(f"clean_texts: texts[{position}] is {type(text).__name__}; expected a str")
-        cleaned.append(clean_text(text))
+        cleaned.append(clean_text(text, form))
     return [text for text in dict.fromkeys(cleaned) if text]
 
 
@@ -139,14 +145,14 @@ def l2_normalize(x: Any, axis: int | None = -1) -> np.ndarray:
     return _divide(x, np.sqrt((x * x).sum(axis=axis, keepdims=True)))
 
 
-def _one_pass(text: str) -> str:
+def _one_pass(text: str, form: str) -> str:
     for opening, closing in BODIES:
         text = _cut(text, opening, closing)
     text = _cut(text, *CDATA, keep_body=True)
     text = DECLARATION.sub("", text)
     text = TAG.sub("", BLOCK_TAG.sub(" ", text))
     text = ENTITY.sub(_resolve, text)
-    text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
+    text = unicodedata.normalize(form, INVISIBLE.sub("", text))
     return " ".join(text.split())
 
 
