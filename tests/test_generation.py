@@ -107,3 +107,9 @@ def test_a_token_without_probability_is_never_drawn():
     p = np.array([0.0, 0.4, 0.0, 0.6, 0.0])
     assert sample(p, Edge(0.0)) == 1
     assert sample(p, Edge(np.nextafter(1, 0))) == 3
+
+
+@pytest.mark.parametrize("logits", [[0.0, np.nan], [-np.inf, -np.inf], [np.inf, 0.0]])
+def test_logits_that_say_nothing_are_refused(logits):
+    with pytest.raises(ValueError, match="weights finite"):
+        distribution(logits)

@@ -20,7 +20,8 @@ def distribution(
                  (Holtzman et al. 2020)
 
     What is kept is scaled to sum to 1; of equal tokens the lower id comes first. Raises ValueError for a temperature
-    that is not positive, a top_k outside 1..vocabulary or a top_p outside (0, 1].
+    that is not positive, a top_k outside 1..vocabulary, a top_p outside (0, 1], and logits of which none is finite or
+    one is NaN.
 
     >>> logits = np.log([0.5, 0.2, 0.15, 0.1, 0.05])
     >>> distribution(logits, top_k=2).round(3)
@@ -29,6 +30,8 @@ def distribution(
     array([0.588, 0.235, 0.176, 0.   , 0.   ])
     """
     logits = np.asarray(logits, float)
+    if not np.isfinite(logits.max(axis=-1)).all():
+        raise ValueError(f"the largest logit is {logits.max()}; are the model's weights finite?")
     vocabulary = logits.shape[-1]
     if not (temperature > 0 and np.isfinite(temperature)):
         raise ValueError(f"temperature must be positive; found {temperature}: for the most probable token use greedy")

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from tinyllm.models import LanguageModel
+from tinyllm.layers import Dense
+from tinyllm.models import LanguageModel, load_model
+from tinyllm.preprocessing.text import Tokenizer
 
 SENTENCES = ["你好，世界！", "今天天气很好。", "我爱中国。"]
 FLOOR = 3 * math.log(3) / 21  # 21 characters and line ends, of which the three first ones are a guess among three
@@ -115,3 +117,37 @@ def test_texts_without_a_character_are_refused(texts):
 def test_held_out_lines_are_watched_while_training():
     history = LanguageModel(["ab", "ba"], units=4).fit_texts(["ab"], epochs=2, validation_texts=["ba"], verbose=0)
     assert set(history.history) == {"loss", "val_loss"}
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "message"),
+    [
+        (lambda m: m.generate(3), TypeError, "reads a str; found int 3"),
+        (lambda m: m.nats([]), ValueError, "nats: found no texts"),
+        (lambda m: m.nats("你好"), TypeError, "nats: expected a list of texts"),
+        (lambda m: m.fit_texts([]), ValueError, "found no texts"),
+        (lambda m: m.fit_texts("你好"), TypeError, "expected a list of texts"),
+        (lambda m: m.add(Dense(2)), ValueError, "complete with its three layers"),
+        (lambda _: LanguageModel("你好"), TypeError, "expected a list of texts"),
+        (lambda _: LanguageModel(Tokenizer()), ValueError, "reads words; give it Tokenizer\\(char_level=True\\)"),
+    ],
+)
+def test_a_misuse_is_said_in_one_line(trained, action, error, message):
+    with pytest.raises(error, match=message):
+        action(trained)
+
+
+def test_training_goes_on_with_the_rate_it_had_or_the_one_given():
+    model = LanguageModel(["ab"], units=4)
+    rates = []
+    for options in ({}, {"learning_rate": 0.5}, {}):
+        model.fit_texts(["ab"], epochs=1, verbose=0, **options)
+        rates.append(model.optimizer.learning_rate)
+    assert rates == [0.01, 0.5, 0.5]
+    assert model.optimizer.iterations == 3
+
+
+def test_double_precision_survives_saving(tmp_path):
+    model = LanguageModel(["ab"], units=4, dtype="float64")
+    model.save(tmp_path / "model")
+    assert [w.dtype for w in load_model(tmp_path / "model").weights] == ["float64"] * 6

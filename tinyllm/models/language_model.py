@@ -8,12 +8,12 @@ import numpy as np
 from tinyllm.autograd import no_grad
 from tinyllm.callbacks import History
 from tinyllm.generation import distribution, sample
-from tinyllm.layers import LSTM, Dense, Embedding
+from tinyllm.layers import LSTM, Dense, Embedding, Layer
 from tinyllm.models.sequential import Sequential
 from tinyllm.ops import lstm
 from tinyllm.optimizers import Adam
 from tinyllm.preprocessing.sequence import pad_sequences
-from tinyllm.preprocessing.text import Tokenizer, tokenizer_from_json
+from tinyllm.preprocessing.text import Tokenizer, check_texts, tokenizer_from_json
 
 __all__ = ["LanguageModel"]
 
@@ -27,6 +27,8 @@ class LanguageModel(Sequential):
 
     Ids: 0 is padding, 1..n the characters, the most frequent first, then BOS (a line begins) and EOS (it ends). BOS is
     only ever read and EOS only ever predicted, so the model also learns which character comes first, and when to stop.
+
+    Raises ValueError if the texts hold no character, or if a Tokenizer given instead of them reads words.
 
     >>> model = LanguageModel(["abab"], embedding_dim=4, units=8)
     >>> history = model.fit_texts(["abab"], epochs=150, learning_rate=0.02, verbose=0)
@@ -44,10 +46,12 @@ class LanguageModel(Sequential):
         dtype: Any = None,
     ):
         if isinstance(texts, Tokenizer):
+            if not texts.char_level:
+                raise ValueError("LanguageModel: this tokenizer reads words; give it Tokenizer(char_level=True)")
             self.tokenizer = texts
         else:
             self.tokenizer = Tokenizer(char_level=True, lower=False)
-            self.tokenizer.fit_on_texts(list(texts))
+            self.tokenizer.fit_on_texts(check_texts(texts, "LanguageModel"))
         characters = len(self.tokenizer.word_index)
         if not characters:
             raise ValueError("LanguageModel: the texts hold no character to learn from")
@@ -73,6 +77,8 @@ class LanguageModel(Sequential):
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text's characters. ValueError for a character the model has never seen."""
+        if not isinstance(text, str):
+            raise TypeError(f"a LanguageModel reads a str; found {type(text).__name__} {text!r:.40}")
         unknown = next((c for c in text if c not in self.tokenizer.word_index), None)
         if unknown is not None:
             raise ValueError(f"the model's vocabulary has no {unknown!r}; it knows {self.bos - 1} characters")
@@ -87,10 +93,17 @@ class LanguageModel(Sequential):
 
         Padded with 0 behind the end, which is masked: it counts neither in the loss nor in a metric.
         """
-        ids = [self.encode(text) for text in texts]
+        ids = [self.encode(text) for text in check_texts(texts, "LanguageModel")]
+        if not ids:
+            raise ValueError("LanguageModel: found no texts; give at least one")
         x = pad_sequences([[self.bos, *line] for line in ids], padding="post")
         y = pad_sequences([[*line, self.eos] for line in ids], padding="post")
         return x, y
+
+    def add(self, layer: Layer) -> None:
+        if len(self.layers) == 3:
+            raise ValueError("add: a LanguageModel is complete with its three layers; build a Sequential for others")
+        super().add(layer)
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -98,13 +111,18 @@ class LanguageModel(Sequential):
         self,
         texts: Iterable[str],
         epochs: int = 100,
-        learning_rate: float = 0.01,
+        learning_rate: float | None = None,
         validation_texts: Iterable[str] | None = None,
         **options: Any,
     ) -> History:
-        """Train on lines with Adam; options as for fit(). The loss is in nats per character."""
+        """Train on lines with Adam; options as for fit(). The loss is in nats per character.
+
+        A model that was trained before goes on with its optimizer; learning_rate (0.01 at first) changes the rate.
+        """
         if self.optimizer is None:
-            self.compile(Adam(learning_rate), "sparse_categorical_crossentropy")
+            self.compile(Adam(0.01 if learning_rate is None else learning_rate), "sparse_categorical_crossentropy")
+        elif learning_rate is not None:
+            self.optimizer.learning_rate = learning_rate
         held_out = None if validation_texts is None else self.arrays(validation_texts)
         return self.fit(*self.arrays(texts), epochs=epochs, validation_data=held_out, **options)
 
@@ -117,7 +135,9 @@ class LanguageModel(Sequential):
     def nats(self, texts: Iterable[str], batch_size: int = 64) -> float:
         """The mean cross-entropy over all characters and line ends of the texts, in nats (natural logarithm)."""
         total = count = 0.0
-        lines = list(texts)
+        lines = list(check_texts(texts, "nats"))
+        if not lines:
+            raise ValueError("nats: found no texts; give at least one")
         for start in range(0, len(lines), batch_size):
             x, y = self.arrays(lines[start : start + batch_size])
             p = self.predict(x, batch_size=batch_size)
@@ -184,6 +204,7 @@ class LanguageModel(Sequential):
             "units": self.units,
             "name": self.name,
             "seed": self.seed,
+            "dtype": self.layers[0].dtype.name,
         }
 
     @classmethod
