@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm import ops
 from tinyllm.names import lookup
-from tinyllm.ops import relu, sigmoid, softmax, softplus
+from tinyllm.ops import elu, erfc, hard_sigmoid, leaky_relu, relu, selu, sigmoid, silu, softmax, softplus, softsign
 
 __all__ = [
     "elu",
     "exponential",
+    "gelu",
     "get",
     "hard_sigmoid",
+    "leaky_relu",
     "linear",
     "relu",
     "selu",
@@ -27,7 +30,7 @@ __all__ = [
     "tanh",
 ]
 
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, appendix A1
+SQRT_HALF = float(np.float32(0.5**0.5))
 
 tanh = np.tanh
 exponential = np.exp
@@ -38,41 +41,18 @@ def linear(x):
     return x
 
 
-def hard_sigmoid(x):
-    """A sigmoid of three straight pieces, clip(0.2 x + 0.5, 0, 1) (the slope of tf.keras 2; Keras 3 has 1/6).
+def gelu(x, approximate=False):
+    """ops.gelu as Keras has it: sqrt(1/2) is rounded to float32 there, also for float64 (a difference of 1e-8).
 
-    >>> hard_sigmoid(np.array([-3.0, 0.0, 1.0]))
-    array([0. , 0.5, 0.7])
+    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
     """
-    return np.clip(0.2 * x + 0.5, 0.0, 1.0)
-
-
-def elu(x, alpha=1.0):
-    """x where positive, alpha (exp(x) - 1) elsewhere (Clevert et al. 2016).
-
-    >>> elu(np.array([1.0, -1000.0]))
-    array([ 1., -1.])
-    """
-    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x)))
-
-
-def selu(x):
-    """A scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
-    return SELU_SCALE * elu(x, SELU_ALPHA)
-
-
-def silu(x):
-    """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
-    return x * sigmoid(x)
-
-
-def softsign(x):
-    """x / (1 + |x|)."""
-    return x / (1 + np.absolute(x))
+    return ops.gelu(x, approximate=True) if approximate else 0.5 * x * erfc(-x * SQRT_HALF)
 
 
 ACTIVATIONS: dict[str, Callable] = {
-    f.__name__: f for f in (elu, hard_sigmoid, linear, relu, selu, sigmoid, silu, softmax, softplus, softsign, tanh)
+    f.__name__: f
+    for f in (elu, gelu, hard_sigmoid, leaky_relu, linear, relu, selu, sigmoid, silu, softmax, softplus, softsign, tanh)
 } | {"exponential": exponential, "swish": silu}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm.autograd.rules import log_softmax, sigmoid, softplus
+from tinyllm.autograd.functions import log_softmax, sigmoid, softplus
 from tinyllm.autograd.tensor import TABLE, function
 
 __all__ = [

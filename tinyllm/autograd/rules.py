@@ -14,27 +14,36 @@ minimum at a tie: half each; max and min over ties: shared equally; clip at a bo
 
 import inspect
 import math
+import string
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinyllm.autograd.functions import (
+    clip,
+    concatenate,
+    contract,
+    erf,
+    erfc,
+    log_softmax,
+    logabsdet,
+    logsumexp,
+    relu,
+    rsqrt,
+    scatter_add,
+    sigmoid,
+    softmax,
+    softplus,
+    solve,
+)
 from tinyllm.autograd.graph import Op
-from tinyllm.autograd.tensor import COMPOSITES, FLAT, TABLE, astype, function, getitem, signature
+from tinyllm.autograd.tensor import COMPOSITES, FLAT, TABLE, astype, getitem, signature
 
-__all__ = [
-    "composite",
-    "differentiable",
-    "flat",
-    "log_softmax",
-    "logsumexp",
-    "relu",
-    "rule",
-    "scatter_add",
-    "sigmoid",
-    "softmax",
-    "softplus",
-]
+__all__ = ["composite", "differentiable", "flat", "rule"]
+
+LN2, LN10, SQRT_PI = math.log(2), math.log(10), math.sqrt(math.pi)
 
 
 # -- how entries are made -------------------------------------------------------------------------------------------
@@ -52,7 +61,7 @@ def rule(f: Callable) -> Callable:
         op.keywords = frozenset(names[0 if variadic else op.arity :])
         op.positional = op.arity
         if not isinstance(f, np.ufunc) and not variadic:  # how far NumPy's positional arguments agree with the rule's
-            theirs = [{"newshape": "shape"}.get(n, n) for n in signature(f).parameters]  # newshape: NumPy 2.0
+            theirs = list(signature(f).parameters)
             while op.positional < min(len(names), len(theirs)) and names[op.positional] == theirs[op.positional]:
                 op.positional += 1
 
@@ -67,6 +76,13 @@ def composite(f: Callable) -> Callable:
         return definition
 
     return enter
+
+
+def _only_default(name, **given):
+    """TypeError for an argument of NumPy's that has no meaning for a Tensor."""
+    for argument, value in given.items():
+        if value is not None:
+            raise TypeError(f"{name}: {argument}= is not supported on a Tensor")
 
 
 def flat(*functions: Callable) -> None:
@@ -118,6 +134,56 @@ def one_less(b, a):
     return np.where(np.equal(a, 0) & np.equal(b, 0), 1, b - 1)
 
 
+def nonzero(y):
+    """y, with 1 in place of 0: a denominator whose numerator is 0 there too."""
+    return np.where(np.equal(y, 0), 1, y)
+
+
+def above_minus_inf(y):
+    """y, with 0 in place of -inf: so that exp(x - y) is 0, not NaN, where everything is -inf."""
+    return np.where(np.equal(y, -np.inf), 0, y)
+
+
+def root(x, power=0.5):
+    """x ** power for x >= 0, with slope 0 at 0."""
+    zero = np.equal(x, 0)
+    inside = np.where(zero, 1, x)
+    return np.where(zero, 0, np.sqrt(inside) if power == 0.5 else inside**power)
+
+
+def folded(x, axis):
+    """x with the axes of a reduction as one axis, in front."""
+    if axis is None:
+        return np.ravel(x)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    x = np.moveaxis(x, axes, tuple(range(len(axes))))
+    return np.reshape(x, (math.prod(x.shape[: len(axes)]), *x.shape[len(axes) :]))
+
+
+def per_matrix(g):
+    """One number per matrix, shaped to multiply the matrices."""
+    return np.expand_dims(g, (-2, -1))
+
+
+def lower_half(m):
+    """The lower triangle with half of the diagonal."""
+    return (np.tril(m) + np.tril(m, -1)) / 2
+
+
+def symmetric(m):
+    """The mean of a matrix and its transpose."""
+    return (m + swap(m)) / 2
+
+
+def contracted(g, i, arrays, subscripts):
+    """The gradient of an einsum for its i-th array: the same sum with the output in that array's place."""
+    inputs, _, output = subscripts.partition("->")
+    letters = inputs.split(",")
+    others = [(c, x) for k, (c, x) in enumerate(zip(letters, arrays)) if k != i]
+    d = contract(g, *[x for _, x in others], subscripts=",".join([output, *[c for c, _ in others]]) + "->" + letters[i])
+    return np.broadcast_to(d, np.broadcast_shapes(d.shape, arrays[i].shape))  # a letter that others have with size 1
+
+
 def swap(m):
     """A matrix, or a stack of them, transposed."""
     return np.swapaxes(m, -1, -2)
@@ -160,123 +226,6 @@ def part(g, i, arrays, axis):
     return g[(slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)]
 
 
-# -- functions that NumPy lacks -------------------------------------------------------------------------------------
-
-
-@function
-def sigmoid(x):
-    """1 / (1 + exp(-x)), to full relative precision on both sides, without overflow.
-
-    >>> float(sigmoid(0.0)), float(sigmoid(-1000.0))
-    (0.5, 0.0)
-    """
-    e = np.exp(-np.abs(x))
-    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
-
-
-@function
-def softplus(x):
-    """log(1 + exp(x)) without overflow.
-
-    >>> float(softplus(1000.0))
-    1000.0
-    """
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-@function
-def relu(x):
-    """max(x, 0); its derivative at 0 is 0.
-
-    >>> relu(np.array([-1.0, 2.0]))
-    array([0., 2.])
-    """
-    return np.maximum(x, 0)
-
-
-def _real(x):
-    """x as a floating-point array."""
-    x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(float)
-
-
-def _peak(x, axis):
-    """The largest value along `axis`, to subtract before exp; 0 where it is infinite or there is none."""
-    m = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, np.zeros((), x.dtype))
-
-
-@function
-def softmax(x, axis=-1):
-    """exp(x) / sum(exp(x)) along `axis`, shifted so that nothing overflows.
-
-    >>> softmax(np.array([0.0, 0.0, -1000.0]))
-    array([0.5, 0.5, 0. ])
-    """
-    x = _real(x)
-    e = np.exp(x - _peak(x, axis))
-    return e / np.sum(e, axis=axis, keepdims=True)
-
-
-@function
-def log_softmax(x, axis=-1):
-    """log(softmax(x)) along `axis`, computed without taking the log of a small number.
-
-    >>> log_softmax(np.array([0.0, -1000.0]))
-    array([    0., -1000.])
-    """
-    x = _real(x)
-    z = x - _peak(x, axis)
-    return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
-
-
-@function
-def logsumexp(x, axis=None, keepdims=False):
-    """log(sum(exp(x))) over `axis`, without overflow; -inf (with derivative 0) where everything is -inf.
-
-    >>> float(logsumexp(np.array([1000.0, 1000.0])))
-    1000.6931471805599
-    """
-    x = _real(x)
-    peak = _peak(x, axis)
-    with np.errstate(divide="ignore"):
-        y = np.log(np.sum(np.exp(x - peak), axis=axis, keepdims=True)) + peak
-    return y if keepdims else np.squeeze(y, axis)
-
-
-@function
-def scatter_add(x, index, shape):
-    """Zeros of this shape with x added at `index`; what stands at a repeated index adds up. Undoes x[index].
-
-    >>> scatter_add(np.array([1.0, 2.0, 4.0]), [0, 2, 2], (3,))
-    array([1., 0., 6.])
-    """
-    out = np.zeros(shape, x.dtype)
-    if _is_basic(index):
-        out[index] = x
-    else:
-        np.add.at(out, index, x)
-    return out
-
-
-def _is_basic(index):
-    """Whether an index is made of integers, slices, None and ... only, so that no element is taken twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is ... or isinstance(p, slice | int | np.integer) for p in parts)
-
-
-@function
-def clip(x, low, high):
-    """np.clip with both bounds given."""
-    return np.clip(x, low, high)
-
-
-@function
-def concatenate(*arrays, axis=0):
-    """np.concatenate with the arrays as arguments."""
-    return np.concatenate(arrays, axis=axis)
-
-
 # -- the table ------------------------------------------------------------------------------------------------------
 # fmt: off
 
@@ -286,33 +235,73 @@ rule(np.multiply)     (lambda g, y, a, b: g * b,              lambda g, y, a, b:
 rule(np.divide)       (lambda g, y, a, b: g / b,              lambda g, y, a, b: -g * y / b)
 rule(np.power)        (lambda g, y, a, b: g * b * a ** one_less(b, a),
                        lambda g, y, a, b: g * y * np.log(np.where(np.equal(a, 0), 1, a)))
+rule(np.float_power)  (lambda g, y, a, b: g * b * np.float_power(a, one_less(b, a)),
+                       lambda g, y, a, b: g * y * np.log(np.where(np.equal(a, 0), 1, a)))
 rule(np.remainder)    (lambda g, y, a, b: g,                  lambda g, y, a, b: -g * np.floor_divide(a, b))
 rule(np.maximum)      (lambda g, y, a, b: g * half(np.greater(a, b), a, b),  lambda g, y, a, b: g * half(np.greater(b, a), a, b))
 rule(np.minimum)      (lambda g, y, a, b: g * half(np.less(a, b), a, b),     lambda g, y, a, b: g * half(np.less(b, a), a, b))
+rule(np.fmax)         (lambda g, y, a, b: g * half(np.greater(a, b) | np.isnan(b), a, b),
+                       lambda g, y, a, b: g * half(np.greater(b, a) | np.isnan(a), a, b))
+rule(np.fmin)         (lambda g, y, a, b: g * half(np.less(a, b) | np.isnan(b), a, b),
+                       lambda g, y, a, b: g * half(np.less(b, a) | np.isnan(a), a, b))
+rule(np.hypot)        (lambda g, y, a, b: g * a / nonzero(y),  lambda g, y, a, b: g * b / nonzero(y))
+rule(np.arctan2)      (lambda g, y, a, b: g * b / nonzero(a * a + b * b),  lambda g, y, a, b: -g * a / nonzero(a * a + b * b))
+rule(np.logaddexp)    (lambda g, y, a, b: g * np.exp(a - above_minus_inf(y)),   lambda g, y, a, b: g * np.exp(b - above_minus_inf(y)))
+rule(np.logaddexp2)   (lambda g, y, a, b: g * np.exp2(a - above_minus_inf(y)),  lambda g, y, a, b: g * np.exp2(b - above_minus_inf(y)))
 
 rule(np.negative)     (lambda g, y, x: -g)
+rule(np.positive)     (lambda g, y, x: g)
 rule(np.absolute)     (lambda g, y, x: g * np.sign(x))
+rule(np.fabs)         (lambda g, y, x: g * np.sign(x))
 rule(np.square)       (lambda g, y, x: g * 2 * x)
 rule(np.sqrt)         (lambda g, y, x: g / (2 * y))
+rule(np.cbrt)         (lambda g, y, x: g / (3 * y * y))
+rule(rsqrt)           (lambda g, y, x: -g * y * y * y / 2)
+rule(np.reciprocal)   (lambda g, y, x: -g * y * y)
 rule(np.exp)          (lambda g, y, x: g * y)
+rule(np.exp2)         (lambda g, y, x: g * y * LN2)
 rule(np.expm1)        (lambda g, y, x: g * (y + 1))
 rule(np.log)          (lambda g, y, x: g / x)
+rule(np.log2)         (lambda g, y, x: g / (x * LN2))
+rule(np.log10)        (lambda g, y, x: g / (x * LN10))
 rule(np.log1p)        (lambda g, y, x: g / (1 + x))
+rule(np.sin)          (lambda g, y, x: g * np.cos(x))
+rule(np.cos)          (lambda g, y, x: -g * np.sin(x))
+rule(np.tan)          (lambda g, y, x: g * (1 + y * y))
+rule(np.arcsin)       (lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)))
+rule(np.arccos)       (lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)))
+rule(np.arctan)       (lambda g, y, x: g / (1 + x * x))
+rule(np.sinh)         (lambda g, y, x: g * np.cosh(x))
+rule(np.cosh)         (lambda g, y, x: g * np.sinh(x))
 rule(np.tanh)         (lambda g, y, x: g * (1 - y * y))
+rule(np.arcsinh)      (lambda g, y, x: g / np.hypot(x, 1))
+rule(np.arccosh)      (lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)))
+rule(np.arctanh)      (lambda g, y, x: g / ((1 - x) * (1 + x)))
+rule(erf)             (lambda g, y, x: g * 2 / SQRT_PI * np.exp(-x * x))
+rule(erfc)            (lambda g, y, x: -g * 2 / SQRT_PI * np.exp(-x * x))
 rule(sigmoid)         (lambda g, y, x: g * y * (1 - y))
 rule(softplus)        (lambda g, y, x: g * sigmoid(x))
 rule(relu)            (lambda g, y, x: g * np.greater(x, 0))
 
 rule(softmax)         (lambda g, y, x, axis=-1: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
 rule(log_softmax)     (lambda g, y, x, axis=-1: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True))
-rule(logsumexp)       (lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * weights(y, x, axis, keepdims))
+rule(logsumexp)       (lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * np.exp(x - above_minus_inf(spread(y, x, axis, keepdims))))
 
 rule(np.sum)          (lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims), x.shape))
 rule(np.mean)         (lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims) / count(x, axis), x.shape))
 rule(np.max)          (lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * tied(x, y, axis, keepdims))
 rule(np.min)          (lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * tied(x, y, axis, keepdims))
+rule(np.cumsum)       (lambda g, y, x, axis=None: np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis), axis), x.shape))
 
 rule(np.matmul)       (lambda g, y, a, b: product(g, a, b) @ swap(column(b)),  matmul_b)
+rule(contract)        (variadic=lambda i: lambda g, y, *arrays, subscripts: contracted(g, i, arrays, subscripts))
+rule(np.tril)         (lambda g, y, x, k=0: np.tril(g, k))
+rule(np.triu)         (lambda g, y, x, k=0: np.triu(g, k))
+rule(np.linalg.inv)   (lambda g, y, a: -swap(y) @ g @ swap(y))
+rule(solve)           (lambda g, y, a, b: -solve(swap(a), g) @ swap(y),  lambda g, y, a, b: solve(swap(a), g))
+rule(np.linalg.det)   (lambda g, y, a: per_matrix(g * y) * swap(np.linalg.inv(a)))
+rule(logabsdet)       (lambda g, y, a: per_matrix(g) * swap(np.linalg.inv(a)))
+rule(np.linalg.cholesky) (lambda g, y, a: symmetric(solve(swap(y), swap(solve(swap(y), lower_half(swap(y) @ g))))))
 
 rule(np.reshape)      (lambda g, y, x, shape: np.reshape(g, x.shape))
 rule(np.ravel)        (lambda g, y, x: np.reshape(g, x.shape))
@@ -320,6 +309,9 @@ rule(np.squeeze)      (lambda g, y, x, axis=None: np.reshape(g, x.shape))
 rule(np.expand_dims)  (lambda g, y, x, axis: np.reshape(g, x.shape))
 rule(np.transpose)    (lambda g, y, x, axes=None: np.transpose(g, inverse(axes, x.ndim)))
 rule(np.swapaxes)     (lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2))
+rule(np.flip)         (lambda g, y, x, axis=None: np.flip(g, axis))
+rule(np.roll)         (lambda g, y, x, shift, axis=None: np.roll(g, np.negative(shift), axis))
+rule(np.rot90)        (lambda g, y, x, k=1, axes=(0, 1): np.rot90(g, -k, axes))
 rule(np.broadcast_to) (lambda g, y, x, shape: g)
 rule(np.copy)         (lambda g, y, x: g)
 rule(astype)          (lambda g, y, x, dtype: g)
@@ -333,12 +325,6 @@ rule(clip)            (lambda g, y, x, low, high: g * (np.greater_equal(x, low) 
                        lambda g, y, x, low, high: g * (np.greater(x, high) | np.greater(low, high)))
 
 # fmt: on
-
-
-def weights(y, x, axis, keepdims):
-    """exp(x - logsumexp(x)): the softmax, with 0 where everything is -inf."""
-    total = spread(y, x, axis, keepdims)
-    return np.exp(x - np.where(np.equal(total, -np.inf), 0, total))
 
 
 @composite(np.clip)
@@ -362,7 +348,8 @@ def _stack(arrays, axis=0):
 
 
 @composite(np.array_split)
-def _array_split(x, sections, axis=0):
+def _array_split(ary, indices_or_sections, axis=0):
+    x, sections = ary, indices_or_sections
     axis = normalize_axis_index(axis, x.ndim)
     n = x.shape[axis]
     if isinstance(sections, int | np.integer):
@@ -377,11 +364,342 @@ def _array_split(x, sections, axis=0):
 
 
 @composite(np.split)
-def _split(x, sections, axis=0):
-    parts = _array_split(x, sections, axis)
-    if isinstance(sections, int | np.integer) and parts[0].shape != parts[-1].shape:
-        raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts")
+def _split(ary, indices_or_sections, axis=0):
+    parts = _array_split(ary, indices_or_sections, axis)
+    if isinstance(indices_or_sections, int | np.integer) and parts[0].shape != parts[-1].shape:
+        shape, sections = ary.shape, indices_or_sections
+        raise ValueError(f"split: axis {axis} of shape {shape} does not divide into {sections} equal parts")
     return parts
+
+
+# -- composites: statistics -----------------------------------------------------------------------------------------
+
+
+@composite(np.var)
+def _var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, correction=None):
+    _only_default("var", dtype=dtype, out=out)
+    deviation = a - np.mean(a, axis=axis, keepdims=True)
+    degrees = count(a, axis) - (ddof if correction is None else correction)
+    return np.sum(deviation * deviation, axis=axis, keepdims=keepdims) / degrees
+
+
+@composite(np.std)
+def _std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, correction=None):
+    _only_default("std", dtype=dtype, out=out)
+    return root(np.var(a, axis=axis, ddof=ddof if correction is None else correction, keepdims=keepdims))
+
+
+@composite(np.prod)
+def _prod(a, axis=None, dtype=None, out=None, keepdims=False):
+    """Products of pairs, of pairs of pairs, ...: no division, so a factor 0 is like any other."""
+    _only_default("prod", dtype=dtype, out=out)
+    x = folded(a, axis)
+    while x.shape[0] > 1:
+        n = x.shape[0] // 2
+        x = np.concatenate([x[:n] * x[n : 2 * n], x[2 * n :]])
+    if x.shape[0] == 0:
+        x = np.concatenate([x, np.ones((1, *x.shape[1:]), x.dtype)])
+    return x[0] if not keepdims else np.reshape(x[0], np.sum(a.data, axis=axis, keepdims=True).shape)
+
+
+@composite(np.cumprod)
+def _cumprod(a, axis=None, dtype=None, out=None):
+    """Each product times the one that ends where it begins: log2(n) rounds, no division."""
+    _only_default("cumprod", dtype=dtype, out=out)
+    x = np.ravel(a) if axis is None else np.moveaxis(a, axis, 0)
+    step = 1
+    while step < x.shape[0]:
+        x = np.concatenate([x[:step], x[step:] * x[:-step]])
+        step *= 2
+    return x if axis is None else np.moveaxis(x, 0, axis)
+
+
+@composite(np.diff)
+def _diff(a, n=1, axis=-1):
+    x = np.moveaxis(a, axis, 0)
+    for _ in range(n):
+        x = x[1:] - x[:-1]
+    return np.moveaxis(x, 0, axis)
+
+
+@composite(np.average)
+def _average(a, axis=None, weights=None):
+    if weights is None:
+        return np.mean(a, axis=axis)
+    return np.sum(a * weights, axis=axis) / np.sum(np.broadcast_to(weights, np.shape(a)), axis=axis)
+
+
+@composite(np.linalg.norm)
+def _norm(x, ord=None, axis=None, keepdims=False):
+    if axis is None and ord is not None and x.ndim == 2:
+        axis = (0, 1)
+    if isinstance(axis, tuple) and len(axis) == 2 and ord is not None and ord != "fro":
+        if ord not in (1, -1, np.inf, -np.inf):
+            raise ValueError(
+                f"norm: the matrix norm ord={ord!r} has no derivative here; known: 'fro', 1, -1, inf, -inf"
+            )
+        row_axis, column_axis = (a % x.ndim for a in axis)
+        summed, other = (row_axis, column_axis) if abs(ord) == 1 else (column_axis, row_axis)
+        sums = np.sum(np.absolute(x), axis=summed, keepdims=True)
+        reduced = np.max(sums, axis=other, keepdims=True) if ord > 0 else np.min(sums, axis=other, keepdims=True)
+        return reduced if keepdims else np.squeeze(reduced, axis=(summed, other))
+    if ord in (None, 2, "fro"):
+        return root(np.sum(x * x, axis=axis, keepdims=keepdims))
+    magnitude = np.absolute(x)
+    if ord == 1:
+        return np.sum(magnitude, axis=axis, keepdims=keepdims)
+    if ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(magnitude, axis=axis, keepdims=keepdims)
+    if not isinstance(ord, int | float) or ord == 0:
+        raise ValueError(
+            f"norm: ord={ord!r} has no derivative here; known: None, 'fro', numbers other than 0, inf, -inf"
+        )
+    return root(np.sum(magnitude**ord, axis=axis, keepdims=keepdims), 1 / ord)
+
+
+@composite(np.trace)
+def _trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
+    _only_default("trace", dtype=dtype, out=out)
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+
+
+# -- composites: products -------------------------------------------------------------------------------------------
+
+
+@composite(np.dot)
+def _dot(a, b, out=None):
+    _only_default("dot", out=out)
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    return a @ b if np.ndim(b) <= 2 else np.tensordot(a, b, (-1, -2))
+
+
+@composite(np.vdot)
+def _vdot(a, b, /):
+    return np.sum(np.ravel(a) * np.ravel(b))
+
+
+@composite(np.inner)
+def _inner(a, b, /):
+    return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else np.tensordot(a, b, (-1, -1))
+
+
+@composite(np.outer)
+def _outer(a, b, out=None):
+    _only_default("outer", out=out)
+    return np.expand_dims(np.ravel(a), 1) * np.expand_dims(np.ravel(b), 0)
+
+
+@composite(np.tensordot)
+def _tensordot(a, b, axes=2):
+    n, m = np.ndim(a), np.ndim(b)
+    if isinstance(axes, int | np.integer):
+        axes = (range(n - axes, n), range(axes))
+    left = [k % n for k in np.atleast_1d(axes[0]).tolist()]
+    right = [k % m for k in np.atleast_1d(axes[1]).tolist()]
+    kept_left, kept_right = [k for k in range(n) if k not in left], [k for k in range(m) if k not in right]
+    shape_a, shape_b = np.shape(a), np.shape(b)
+    if [shape_a[k] for k in left] != [shape_b[k] for k in right]:
+        raise ValueError(f"tensordot: {shape_a} and {shape_b} do not agree along axes {left} and {right}")
+    inner = math.prod(shape_a[k] for k in left)
+    rows, columns = [shape_a[k] for k in kept_left], [shape_b[k] for k in kept_right]
+    matrix_a = np.reshape(np.transpose(a, kept_left + left), (math.prod(rows), inner))
+    matrix_b = np.reshape(np.transpose(b, right + kept_right), (inner, math.prod(columns)))
+    return np.reshape(matrix_a @ matrix_b, (*rows, *columns))
+
+
+@composite(np.kron)
+def _kron(a, b):
+    n = max(np.ndim(a), np.ndim(b))
+    shape_a, shape_b = ((1,) * (n - np.ndim(x)) + np.shape(x) for x in (a, b))
+    left = np.reshape(a, [size for k in shape_a for size in (k, 1)])
+    right = np.reshape(b, [size for k in shape_b for size in (1, k)])
+    return np.reshape(left * right, [i * j for i, j in zip(shape_a, shape_b)])
+
+
+@composite(np.einsum)
+def _einsum(subscripts, *operands, out=None, optimize=False):
+    _only_default("einsum", out=out)
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum: on Tensors give the subscripts as a string, for example 'ij,jk->ik'")
+    inputs, output = spelled_out(subscripts, [np.ndim(x) for x in operands])
+    ready: list[tuple[str, Any]] = []
+    for letters, x in zip(inputs, operands):
+        while twice := next((c for c in letters if letters.count(c) > 1), None):  # "ii": the diagonal, once
+            i = letters.index(twice)
+            j = letters.index(twice, i + 1)
+            x, letters = np.diagonal(x, 0, i, j), letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + twice
+        elsewhere = output + "".join(other for k, other in enumerate(inputs) if k != len(ready))
+        alone = tuple(i for i, c in enumerate(letters) if c not in elsewhere)
+        if alone:  # a letter of this operand only: summed at once
+            x, letters = np.sum(x, axis=alone), "".join(c for c in letters if c in elsewhere)
+        ready.append((letters, x))
+    return contract(*[x for _, x in ready], subscripts=",".join(letters for letters, _ in ready) + "->" + output)
+
+
+def spelled_out(subscripts, ndims):
+    """einsum's subscripts with "..." replaced by letters and the output given: ("ab", "bc"), "ac"."""
+    given, arrow, output = subscripts.replace(" ", "").partition("->")
+    inputs = given.split(",")
+    if len(inputs) != len(ndims):
+        raise ValueError(f"einsum: '{subscripts}' has {len(inputs)} operands, found {len(ndims)} arrays")
+    free = [c for c in string.ascii_letters if c not in subscripts]
+    most = max([n - len(i) + 3 for i, n in zip(inputs, ndims) if "..." in i], default=0)
+    rest = "".join(free[:most])
+    for k, (letters, n) in enumerate(zip(inputs, ndims)):
+        if "..." in letters:
+            inputs[k] = letters.replace("...", rest[most - (n - len(letters) + 3) :])
+        if len(inputs[k]) != n:
+            raise ValueError(f"einsum: '{letters}' does not fit an array with {n} axes")
+    if not arrow:
+        named = sorted(c for c in set(given) if c.isalpha() and given.count(c) == 1)
+        return inputs, rest + "".join(named)
+    return inputs, output.replace("...", rest)
+
+
+@composite(np.linalg.solve)
+def _solve(a, b):
+    if np.ndim(b) == 1:
+        return np.squeeze(solve(a, np.expand_dims(b, -1)), -1)
+    return solve(a, b)
+
+
+@composite(np.linalg.slogdet)
+def _slogdet(a):
+    plain = np.linalg.slogdet(a.data)
+    return type(plain)(plain.sign, logabsdet(a))
+
+
+# -- composites: shape and index ------------------------------------------------------------------------------------
+
+
+@composite(np.moveaxis)
+def _moveaxis(a, source, destination):
+    sources, targets = (normalize_axis_tuple(axes, a.ndim) for axes in (source, destination))
+    if len(sources) != len(targets):
+        raise ValueError(f"moveaxis: {len(sources)} axes to {len(targets)} places")
+    order = [k for k in range(a.ndim) if k not in sources]
+    for target, moved in sorted(zip(targets, sources)):
+        order.insert(target, moved)
+    return np.transpose(a, order)
+
+
+@composite(np.vstack)
+def _vstack(tup):
+    return np.concatenate([np.atleast_2d(x) for x in tup], axis=0)
+
+
+@composite(np.hstack)
+def _hstack(tup):
+    return np.concatenate([np.atleast_1d(x) for x in tup], axis=0 if np.ndim(tup[0]) <= 1 else 1)
+
+
+@composite(np.column_stack)
+def _column_stack(tup):
+    return np.concatenate([np.expand_dims(x, 1) if np.ndim(x) == 1 else x for x in tup], axis=1)
+
+
+@composite(np.atleast_1d)
+def _atleast_1d(ary):
+    return np.reshape(ary, (1,)) if np.ndim(ary) == 0 else ary
+
+
+@composite(np.atleast_2d)
+def _atleast_2d(ary):
+    return np.reshape(ary, (1,) * (2 - np.ndim(ary)) + np.shape(ary)) if np.ndim(ary) < 2 else ary
+
+
+@composite(np.fliplr)
+def _fliplr(m):
+    return np.flip(m, 1)
+
+
+@composite(np.flipud)
+def _flipud(m):
+    return np.flip(m, 0)
+
+
+@composite(np.repeat)
+def _repeat(a, repeats, axis=None):
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
+
+
+@composite(np.tile)
+def _tile(A, reps):
+    reps = tuple(np.atleast_1d(reps).tolist())
+    n = max(A.ndim, len(reps))
+    reps, shape = (1,) * (n - len(reps)) + reps, (1,) * (n - A.ndim) + A.shape
+    paired = np.reshape(A, [size for k in shape for size in (1, k)])
+    paired = np.broadcast_to(paired, [size for r, k in zip(reps, shape) for size in (r, k)])
+    return np.reshape(paired, [r * k for r, k in zip(reps, shape)])
+
+
+@composite(np.pad)
+def _pad(array, pad_width, mode="constant", *, constant_values=0):
+    width = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
+    if mode == "constant":
+        shape = tuple(n + before + after for n, (before, after) in zip(array.shape, width))
+        inside = tuple(slice(before, before + n) for n, (before, _) in zip(array.shape, width))
+        border = np.pad(np.zeros_like(array.data), width, constant_values=constant_values)
+        return scatter_add(array, inside, shape) + border
+    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        raise ValueError(f"pad: mode {mode!r} has no derivative here; known: constant, edge, reflect, symmetric, wrap")
+    for axis, both in enumerate(width):
+        array = np.take(array, np.pad(np.arange(array.shape[axis]), both, mode), axis)
+    return array
+
+
+@composite(np.take)
+def _take(a, indices, axis=None, out=None, mode="raise"):
+    _only_default("take", out=out)
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    n = a.shape[axis]
+    indices = np.asarray(indices)
+    if mode == "wrap":
+        indices = indices % n
+    elif mode == "clip":
+        indices = np.clip(indices, 0, n - 1)
+    elif mode != "raise":
+        raise ValueError(f"take: unknown mode {mode!r}; known: raise, wrap, clip")
+    return a[(slice(None),) * (axis % a.ndim) + (indices,)]
+
+
+@composite(np.take_along_axis)
+def _take_along_axis(arr, indices, axis=-1):
+    if axis is None:
+        return np.ravel(arr)[indices]
+    axis = normalize_axis_index(axis, arr.ndim)
+    index = [
+        np.arange(n).reshape((1,) * k + (-1,) + (1,) * (arr.ndim - k - 1)) if k != axis else indices
+        for k, n in enumerate(arr.shape)
+    ]
+    return arr[tuple(index)]
+
+
+@composite(np.sort)
+def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take_along_axis(a, np.argsort(a.data, axis=axis, kind="stable"), axis)
+
+
+@composite(np.diagonal)
+def _diagonal(a, offset=0, axis1=0, axis2=1):
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = a.shape[-2:]
+    i = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
+    return a[..., i - min(offset, 0), i + max(offset, 0)]
+
+
+@composite(np.diag)
+def _diag(v, k=0):
+    if v.ndim == 2:
+        return np.diagonal(v, k)
+    i, n = np.arange(v.shape[0]), v.shape[0] + abs(k)
+    return scatter_add(v, (i - min(k, 0), i + max(k, 0)), (n, n))
 
 
 flat(

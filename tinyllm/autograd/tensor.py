@@ -138,6 +138,7 @@ class Tensor:
     ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
     size = property(lambda self: self.data.size, doc="Number of elements.")
     dtype = property(lambda self: self.data.dtype, doc="Type of the elements.")
+    mT = property(lambda self: np.swapaxes(self, -1, -2), doc="Each matrix transposed.")
     T = property(np.transpose, doc="The axes in reverse order.")
 
     def __len__(self) -> int:
@@ -280,8 +281,12 @@ class Tensor:
     # -- methods that arrays have -----------------------------------------------------------------------------------
 
     sum, mean, max, min = _method(np.sum), _method(np.mean), _method(np.max), _method(np.min)
+    var, std, prod, trace = _method(np.var), _method(np.std), _method(np.prod), _method(np.trace)
+    cumsum, cumprod, dot, clip = _method(np.cumsum), _method(np.cumprod), _method(np.dot), _method(np.clip)
     swapaxes, squeeze, ravel, copy = _method(np.swapaxes), _method(np.squeeze), _method(np.ravel), _method(np.copy)
-    argmax, argmin = _method(np.argmax), _method(np.argmin)
+    flatten, diagonal, repeat, take = _method(np.ravel), _method(np.diagonal), _method(np.repeat), _method(np.take)
+    argmax, argmin, argsort, nonzero = _method(np.argmax), _method(np.argmin), _method(np.argsort), _method(np.nonzero)
+    any, all, round, searchsorted = _method(np.any), _method(np.all), _method(np.round), _method(np.searchsorted)
 
     def reshape(self, *shape: Any) -> "Tensor":
         """np.reshape: reshape(2, 3) or reshape((2, 3))."""
@@ -414,6 +419,12 @@ def function(forward: Callable) -> Callable:
 
     TABLE[on_tensors] = op
     return on_tensors
+
+
+def composed(f: Callable) -> Callable:
+    """Enter a function of ours that is put together from others into the list of what has a derivative."""
+    COMPOSITES[f] = f
+    return f
 
 
 @function

@@ -145,7 +145,7 @@ def l2_normalize(x: Any, axis: int | None = -1) -> np.ndarray:
     return _divide(x, np.sqrt((x * x).sum(axis=axis, keepdims=True)))
 
 
-def _one_pass(text: str, form: str) -> str:
+def _one_pass(text: str, form: Any) -> str:
     for opening, closing in BODIES:
         text = _cut(text, opening, closing)
     text = _cut(text, *CDATA, keep_body=True)

@@ -1,0 +1,261 @@
+"""Functions of neural networks that are put together from others: they need no line in the table of derivatives.
+
+Each takes arrays or Tensors. The activations, normalisations, attention and recurrences here are meant to be read;
+where speed matters there is a kernel (kernels.py) that answers for the same function.
+"""
+
+import math
+
+import numpy as np
+
+from tinyllm.autograd.functions import erfc, rsqrt, sigmoid, softmax
+from tinyllm.autograd.tensor import as_array, composed
+
+__all__ = [
+    "conv1d",
+    "dropout",
+    "elu",
+    "gather",
+    "gelu",
+    "glu",
+    "gru",
+    "hard_sigmoid",
+    "huber",
+    "layer_norm",
+    "leaky_relu",
+    "masked_fill",
+    "mean_squared_error",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "selu",
+    "silu",
+    "softsign",
+]
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, appendix A1
+GELU_CUBIC = 0.044715  # Hendrycks & Gimpel 2016, section 2
+
+
+# -- activations ----------------------------------------------------------------------------------------------------
+
+
+@composed
+def leaky_relu(x, negative_slope=0.01):
+    """x where positive, negative_slope times x elsewhere (Maas et al. 2013).
+
+    >>> leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
+    return np.where(x > 0, x, negative_slope * x)
+
+
+@composed
+def elu(x, alpha=1.0):
+    """x where positive, alpha (exp(x) - 1) elsewhere (Clevert et al. 2016).
+
+    >>> elu(np.array([1.0, -1000.0]))
+    array([ 1., -1.])
+    """
+    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x)))
+
+
+@composed
+def selu(x):
+    """A scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+
+
+@composed
+def gelu(x, approximate=False):
+    """x times the probability that a standard normal number is below x (Hendrycks & Gimpel 2016).
+
+    approximate: by a tanh, as GPT-2 does. The exact form keeps its relative precision far out on the left.
+
+    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
+    """
+    if approximate:
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + GELU_CUBIC * x * x * x)))
+    return 0.5 * x * erfc(-x * math.sqrt(0.5))
+
+
+@composed
+def silu(x):
+    """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
+    return x * sigmoid(x)
+
+
+@composed
+def hard_sigmoid(x):
+    """A sigmoid of three straight pieces, clip(0.2 x + 0.5, 0, 1) (the slope of tf.keras 2; Keras 3 has 1/6).
+
+    >>> hard_sigmoid(np.array([-3.0, 0.0, 1.0]))
+    array([0. , 0.5, 0.7])
+    """
+    return np.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+@composed
+def softsign(x):
+    """x / (1 + |x|)."""
+    return x / (1 + np.absolute(x))
+
+
+@composed
+def glu(x, axis=-1):
+    """The first half of x along `axis`, gated by the sigmoid of the second (Dauphin et al. 2017).
+
+    >>> glu(np.array([2.0, 0.0]))
+    array([1.])
+    """
+    a, b = np.split(x, 2, axis=axis)
+    return a * sigmoid(b)
+
+
+# -- layers ---------------------------------------------------------------------------------------------------------
+
+
+@composed
+def dropout(x, rate, rng):
+    """x with each value set to 0 with probability `rate`, the others scaled by 1 / (1 - rate) (Srivastava et al. 2014).
+
+    rng: a numpy Generator. Raises ValueError unless 0 <= rate < 1.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout: rate must be at least 0 and below 1; found {rate}")
+    keep = rng.random(np.shape(x)) >= rate
+    return x * (keep / (1 - rate)).astype(x.dtype)
+
+
+@composed
+def layer_norm(x, gain=1.0, bias=0.0, epsilon=1e-5):
+    """gain (x - mean) / sqrt(variance + epsilon) + bias over the last axis (Ba et al. 2016).
+
+    >>> layer_norm(np.array([[1.0, 3.0]]), epsilon=0.0)
+    array([[-1.,  1.]])
+    """
+    deviation = x - np.mean(x, axis=-1, keepdims=True)
+    variance = np.mean(deviation * deviation, axis=-1, keepdims=True)
+    return deviation * rsqrt(variance + epsilon) * gain + bias
+
+
+@composed
+def rms_norm(x, gain=1.0, epsilon=1e-6):
+    """gain x / sqrt(mean of x^2 + epsilon) over the last axis (Zhang & Sennrich 2019)."""
+    return x * rsqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * gain
+
+
+@composed
+def conv1d(x, kernel, bias=None, stride=1, padding="valid", dilation=1):
+    """A convolution over time: each output sees `width` steps, `dilation` apart, every `stride` steps.
+
+    x (batch, time, channels); kernel (width, channels, filters); bias (filters,); result (batch, steps, filters).
+    padding: "valid" none, "same" zeros on both sides so that steps = ceil(time / stride), "causal" zeros before.
+
+    >>> conv1d(np.ones((1, 4, 1)), np.ones((2, 1, 1)))[0, :, 0]
+    array([2., 2., 2.])
+    """
+    width, channels, filters = np.shape(kernel)
+    batch, time, found = np.shape(x)
+    if found != channels:
+        raise ValueError(f"conv1d: x has {found} channels, the kernel {channels}")
+    span = dilation * (width - 1) + 1
+    if padding == "causal":
+        x = np.pad(x, ((0, 0), (span - 1, 0), (0, 0)))
+    elif padding == "same":
+        missing = max((math.ceil(time / stride) - 1) * stride + span - time, 0)
+        x = np.pad(x, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)))
+    elif padding != "valid":
+        raise ValueError(f"conv1d: unknown padding {padding!r}; known: valid, same, causal")
+    steps = (np.shape(x)[1] - span) // stride + 1
+    if steps < 1:
+        raise ValueError(f"conv1d: {np.shape(x)[1]} steps are fewer than the {span} that the kernel spans")
+    windows = x[:, np.arange(steps)[:, None] * stride + np.arange(width) * dilation]
+    rows = np.reshape(windows, (batch * steps, width * channels))
+    y = np.reshape(rows @ np.reshape(kernel, (width * channels, filters)), (batch, steps, filters))
+    return y if bias is None else y + bias
+
+
+@composed
+def scaled_dot_product_attention(query, key, value, mask=None, causal=False):
+    """softmax(query key^T / sqrt(features)) value (Vaswani et al. 2017, section 3.2.1).
+
+    query (..., m, features); key (..., n, features); value (..., n, width); result (..., m, width).
+    mask (..., m, n): False where a query may not look; causal: no query looks at a later position. A query that may
+    look nowhere gives 0.
+    """
+    scores = query @ np.swapaxes(key, -1, -2) / math.sqrt(np.shape(query)[-1])
+    if causal:
+        below = np.tril(np.ones(np.shape(scores)[-2:], bool))
+        mask = below if mask is None else below & as_array(mask)
+    if mask is None:
+        return softmax(scores) @ value
+    mask = np.broadcast_to(np.asarray(as_array(mask), bool), np.shape(scores))
+    anywhere = mask.any(axis=-1, keepdims=True)
+    weights = softmax(np.where(mask | ~anywhere, scores, -np.inf))
+    return np.where(anywhere, weights, 0.0) @ value
+
+
+@composed
+def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
+    """A gated recurrent unit over time (Cho et al. 2014), gates in Keras's order z, r, candidate.
+
+    x (batch, time, features); h (batch, units); kernel (features, 3 units); recurrent_kernel (units, 3 units); bias
+    (2, 3 units) if reset_after (one for the input, one for the state), else (3 units,); mask (batch, time) or None.
+    Returns the outputs (batch, time, units) and the last h. Where mask is 0 the state stays and the output repeats.
+    """
+    for_input, for_state = (0.0, 0.0) if bias is None else (bias[0], bias[1]) if reset_after else (bias, 0.0)
+    projected = x @ kernel + for_input
+    units = np.shape(h)[1]
+    output, outputs = np.zeros(np.shape(h), as_array(h).dtype), []
+    for t in range(np.shape(x)[1]):
+        x_z, x_r, x_n = np.split(projected[:, t], 3, axis=-1)
+        if reset_after:
+            h_z, h_r, h_n = np.split(h @ recurrent_kernel + for_state, 3, axis=-1)
+            z, r = sigmoid(x_z + h_z), sigmoid(x_r + h_r)
+            candidate = np.tanh(x_n + r * h_n)
+        else:
+            h_z, h_r = np.split(h @ recurrent_kernel[:, : 2 * units], 2, axis=-1)
+            z, r = sigmoid(x_z + h_z), sigmoid(x_r + h_r)
+            candidate = np.tanh(x_n + (r * h) @ recurrent_kernel[:, 2 * units :])
+        new = z * h + (1 - z) * candidate
+        if mask is None:
+            h = output = new
+        else:
+            seen = as_array(mask)[:, t, None]
+            h, output = np.where(seen, new, h), np.where(seen, new, output)
+        outputs.append(output)
+    return np.stack(outputs, axis=1), h
+
+
+# -- losses and selection -------------------------------------------------------------------------------------------
+
+
+@composed
+def mean_squared_error(y_true, y_pred):
+    """The mean of (y_pred - y_true)^2 over everything."""
+    return np.mean(np.square(y_pred - y_true))
+
+
+@composed
+def huber(y_true, y_pred, delta=1.0):
+    """The mean of error^2 / 2 where |error| <= delta, delta (|error| - delta / 2) beyond (Huber 1964).
+
+    >>> float(huber(np.array([0.0, 0.0]), np.array([1.0, 3.0])))
+    1.5
+    """
+    error = np.absolute(y_pred - y_true)
+    small = np.minimum(error, delta)
+    return np.mean(small * (error - small / 2))
+
+
+@composed
+def masked_fill(x, mask, value):
+    """x with `value` where the mask is True."""
+    return np.where(as_array(mask), value, x)
+
+
+@composed
+def gather(x, indices, axis=-1):
+    """The entries of x at `indices` along `axis`: np.take_along_axis, under PyTorch's name."""
+    return np.take_along_axis(x, as_array(indices), axis)
