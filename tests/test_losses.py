@@ -190,3 +190,26 @@ def test_float32_stays_float32(name):
 def test_a_configuration_makes_an_equal_loss():
     loss = losses.BinaryCrossentropy("sum", label_smoothing=0.1)
     assert losses.BinaryCrossentropy(**loss.get_config()).get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (
+            lambda: losses.binary_crossentropy([[1.0]], [[3.0]]),
+            "a prediction is a probability; found 3.0: end .*'sigmoid'",
+        ),
+        (lambda: losses.binary_crossentropy([[1.0]], [[-0.5]]), "found -0.5"),
+        (
+            lambda: losses.categorical_crossentropy([[1.0, 0.0]], [[-1.0, 3.0]]),
+            "found -1.0: .*'softmax', or .*from_logits",
+        ),
+        (lambda: losses.sparse_categorical_crossentropy([1], [[-1.0, 3.0]]), "found -1.0"),
+        (lambda: losses.categorical_crossentropy([[1.0]], [[0.9]]), "one output: binary_crossentropy"),
+        (lambda: losses.binary_crossentropy(1.0, 0.9), "at least one axis; found the number 0.9"),
+        (lambda: losses.BinaryCrossentropy(label_smoothing=3), "label_smoothing must lie between 0 and 1; found 3"),
+    ],
+)
+def test_scores_where_probabilities_belong_and_other_misuse(action, message):
+    with pytest.raises(ValueError, match=message):
+        action()

@@ -75,6 +75,7 @@ def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, lab
     logits = y_pred if from_logits else origin(y_pred, sigmoid)
     if logits is not None:
         return np.mean(binary_cross_entropy_with_logits(logits, y_true), axis=-1)
+    _check_probabilities("binary_crossentropy", y_pred, "sigmoid")
     p = np.clip(y_pred, EPSILON, 1 - EPSILON)
     return np.mean(-(y_true * np.log(p) + (1 - y_true) * np.log(1 - p)), axis=-1)
 
@@ -88,11 +89,14 @@ def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False
     array([0.223144])
     """
     y_true, y_pred = _paired("categorical_crossentropy", y_true, y_pred)
+    if y_pred.shape[-1] == 1:
+        raise ValueError("categorical_crossentropy: takes two classes or more; one output: binary_crossentropy")
     if label_smoothing:
         y_true = y_true * (1 - label_smoothing) + label_smoothing / y_true.shape[-1]
     logits = y_pred if from_logits else origin(y_pred, softmax)
     if logits is not None:
         return -np.sum(y_true * log_softmax(logits), axis=-1)
+    _check_probabilities("categorical_crossentropy", y_pred, "softmax")
     p = np.clip(y_pred / np.sum(y_pred, axis=-1, keepdims=True), EPSILON, 1 - EPSILON)
     return -np.sum(y_true * np.log(p), axis=-1)
 
@@ -120,6 +124,7 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
         raise ValueError(f"sparse_categorical_crossentropy: label {wrong[0]} is not one of 0..{classes - 1}")
     logits = y_pred if from_logits else origin(y_pred, softmax)
     if logits is None:
+        _check_probabilities("sparse_categorical_crossentropy", y_pred, "softmax")
         logits = np.log(np.clip(y_pred, EPSILON, 1 - EPSILON))  # softmax of these is p, normalised
     return cross_entropy_with_logits(logits, labels.astype(np.intp))
 
@@ -142,6 +147,8 @@ class Loss:
         allowed = list(inspect.signature(type(self).function).parameters)[2:]
         if not set(options) <= set(allowed):
             raise TypeError(f"{type(self).__name__}: unknown options {sorted(options)}; known: {', '.join(allowed)}")
+        if not 0 <= (smoothing := options.get("label_smoothing", 0.0)) <= 1:
+            raise ValueError(f"{type(self).__name__}: label_smoothing must lie between 0 and 1; found {smoothing}")
         self.reduction = reduction or self.reduction
         self.name = name or snake_case(type(self).__name__)
         self.options = options
@@ -265,9 +272,22 @@ def _tensor(x: Any) -> Tensor:
 def _paired(name: str, y_true: Any, y_pred: Any) -> tuple[np.ndarray, Tensor]:
     """Labels and predictions with equal shapes; labels (n,) go with predictions (n, 1)."""
     y_pred = _tensor(y_pred)
+    if not y_pred.ndim:
+        raise ValueError(f"{name}: a prediction has at least one axis; found the number {y_pred.item()}: write [[0.9]]")
     labels = np.asarray(as_array(y_true), y_pred.dtype)
     if y_pred.shape == (*labels.shape, 1):
         labels = labels[..., None]
     if labels.shape != y_pred.shape:
         raise ValueError(f"{name}: labels {labels.shape} do not fit predictions {y_pred.shape}")
     return labels, y_pred
+
+
+def _check_probabilities(name: str, y_pred: Tensor, activation: str) -> None:
+    """Scores where probabilities belong would be clipped, and nothing learnt. Softmax may sum to more, as in Keras."""
+    most = 1 + 1e-5 if activation == "sigmoid" else np.inf
+    wrong = y_pred.data[(y_pred.data < 0) | (y_pred.data > most)]
+    if wrong.size:
+        raise ValueError(
+            f"{name}: a prediction is a probability; found {wrong[0]}: "
+            f"end the model with activation='{activation}', or use the loss with from_logits=True"
+        )
