@@ -154,3 +154,13 @@ def test_everything_printed_is_ascii(monkeypatch):
 def test_evaluate_prints_one_line_if_asked(capsys):
     model().evaluate(X, Y, verbose=1)
     assert capsys.readouterr().out.startswith("loss: ")
+
+
+def test_fit_takes_one_callback_or_many_and_nothing_else():
+    model = Sequential([Dense(1, input_shape=(1,))])
+    model.compile("sgd", "mse")
+    watcher = History()
+    model.fit(np.ones((2, 1)), np.ones(2), epochs=2, verbose=0, callbacks=watcher)
+    assert watcher.epoch == [0, 1]
+    with pytest.raises(TypeError, match=r"fit: a callback is an object of .* found 'adam'"):
+        model.fit(np.ones((2, 1)), np.ones(2), verbose=0, callbacks=["adam"])

@@ -151,3 +151,25 @@ def test_an_unknown_optimizer_lists_the_known_ones():
 def test_a_configuration_makes_an_equal_optimizer(optimizer):
     again = optimizers.get({"class_name": type(optimizer).__name__, "config": optimizer.get_config()})
     assert type(again) is type(optimizer) and again.get_config() == optimizer.get_config()
+
+
+@pytest.mark.parametrize(
+    ("pair", "error", "message"),
+    [
+        (
+            (np.ones(3), Tensor([1.0, 2.0], requires_grad=True)),
+            ValueError,
+            r"of shape \(3,\) for a weight of shape \(2,\)",
+        ),
+        ((np.array(1.0), Tensor([1.0, 2.0], requires_grad=True)), ValueError, r"of shape \(\) for a weight"),
+        ((Tensor([1.0], requires_grad=True), np.ones(1)), TypeError, r"a pair is \(gradient, weight\)"),
+    ],
+)
+def test_a_gradient_that_does_not_belong_to_its_weight_is_refused(pair, error, message):
+    with pytest.raises(error, match=message):
+        SGD().apply_gradients([pair])
+
+
+def test_a_learning_rate_is_a_number():
+    with pytest.raises(ValueError, match="must be 0 or a positive number; found '0"):
+        SGD("0.1")

@@ -25,9 +25,9 @@ class Optimizer:
     slot_names: tuple[str, ...] = ()  # what is remembered per weight, zero at first
 
     def __init__(self, learning_rate: float, name: str | None = None):
-        if not 0 <= learning_rate < math.inf:
+        if not isinstance(learning_rate, float | int | np.number) or not 0 <= learning_rate < math.inf:
             raise ValueError(
-                f"{type(self).__name__}: learning_rate must be 0 or a positive number; found {learning_rate}"
+                f"{type(self).__name__}: learning_rate must be 0 or a positive number; found {learning_rate!r}"
             )
         self.learning_rate = learning_rate
         self.name = name or type(self).__name__.lower()
@@ -38,7 +38,8 @@ class Optimizer:
     def apply_gradients(self, gradients_and_weights: Iterable[tuple[Any, Tensor]]) -> None:
         """One step: pairs of a gradient (an array, or None to leave a weight alone for now) and its weight.
 
-        Raises FloatingPointError, before any weight moves, if a gradient is NaN or infinite.
+        Raises, before any weight moves, FloatingPointError if a gradient is NaN or infinite, ValueError if it has
+        another shape than its weight, and TypeError for a weight that is no Tensor.
 
         >>> w = Tensor([1.0], requires_grad=True)
         >>> SGD(learning_rate=0.5).apply_gradients([(np.array([2.0]), w)])
@@ -59,6 +60,9 @@ class Optimizer:
     def build(self, parameters: list[Tensor]) -> None:
         """Move the weights into flat buffers. Done by the first step; ValueError if the weights change later."""
         if not self.parameters:
+            for p in parameters:
+                if not isinstance(p, Tensor):
+                    raise TypeError(f"apply_gradients: a pair is (gradient, weight); found {p!r:.40} for a weight")
             self.parameters = list(parameters)
             dtypes = dict.fromkeys(p.dtype for p in parameters)
             self.buffers = [_Flat([p for p in parameters if p.dtype == d], self.slot_names) for d in dtypes]
@@ -103,7 +107,13 @@ class _Flat:
                 if p.node is not None:
                     p.node.value = view
             g = gradients[id(p)]
-            self.g[part] = 0 if g is None else np.ravel(g.data if isinstance(g, Tensor) else g)
+            if g is None:
+                self.g[part] = 0
+                continue
+            g = g.data if isinstance(g, Tensor) else np.asarray(g)
+            if g.shape != p.shape:
+                raise ValueError(f"apply_gradients: a gradient of shape {g.shape} for a weight of shape {p.shape}")
+            self.g[part] = g.ravel()
 
     def slots_by_weight(self) -> dict[int, dict[str, np.ndarray]]:
         return {

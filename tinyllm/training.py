@@ -110,7 +110,11 @@ class Trainable:
         steps = -(-len(x) // batch_size)
         history = self.history = History()
         history.params = {"epochs": epochs, "steps": steps}
-        watchers: list[Callback] = [history, *(callbacks or ())]
+        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        stranger = next((each for each in given if not isinstance(each, Callback)), None)
+        if stranger is not None:
+            raise TypeError(f"fit: a callback is an object of a Callback class; found {stranger!r:.60}")
+        watchers: list[Callback] = [history, *given]
         if verbose:
             watchers.append(ProgressBar(epochs, steps, bar=False if verbose == 2 else None))
         self.stop_training = False
@@ -195,12 +199,12 @@ class Trainable:
             x = np.asarray(as_array(x))
         except ValueError as error:  # rows of different lengths
             raise ValueError(f"{caller}: x is no array: {error} (pad_sequences makes rows equally long)") from None
-        if x.ndim == 0 or len(x) == 0:
-            raise ValueError(f"{caller}: found no samples (x has shape {x.shape})")
         if x.dtype.kind not in "biuf":
             raise TypeError(
                 f"{caller}: x must hold numbers; found {x.dtype}: turn texts into ids first (preprocessing.text)"
             )
+        if x.ndim == 0 or len(x) == 0:
+            raise ValueError(f"{caller}: found no samples (x has shape {x.shape})")
         return x
 
     def batch(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

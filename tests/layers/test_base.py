@@ -131,3 +131,8 @@ def test_a_layer_without_call_says_so():
 
     with pytest.raises(NotImplementedError, match=r"Lazy has no call\(\)"):
         Lazy()(np.ones((1, 1)))
+
+
+def test_an_input_shape_is_a_tuple():
+    with pytest.raises(TypeError, match=r"Dense: input_shape is a tuple such as \(5,\); found 5"):
+        Dense(1, input_shape=5)

@@ -222,3 +222,21 @@ def test_a_configuration_makes_a_model_like_it_with_fresh_weights():
 def test_a_text_is_refused_with_a_hint():
     with pytest.raises(TypeError, match=r"predict: x must hold numbers; found <U5: turn texts into ids first"):
         two_layers().predict(["hello"])
+
+
+def test_one_layer_needs_no_list():
+    assert len(Sequential(Dense(1)).layers) == 1
+
+
+def test_one_sample_without_a_batch_axis_is_refused():
+    model = Sequential([Dense(1, input_shape=(2,))])
+    with pytest.raises(ValueError, match=r"of shape \(None, 2\), found \(2,\): one sample goes in as x\[None\]"):
+        model.predict(np.ones(2))
+    assert model.predict(np.ones(2)[None]).shape == (1, 1)
+
+
+def test_scores_where_probabilities_belong_stop_training():
+    model = Sequential([Dense(1, input_shape=(2,))])
+    model.compile("sgd", "binary_crossentropy")
+    with pytest.raises(ValueError, match="from_logits=True"):
+        model.fit(np.full((2, 2), 50.0), [0, 1], verbose=0, epochs=9)

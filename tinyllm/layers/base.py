@@ -18,7 +18,7 @@ class Layer:
     """A function with weights. A subclass writes `build` (make the weights) and `call` (compute the output).
 
     name         by default the class's name in snake_case; a model adds a number where two would be equal
-    trainable    False freezes the weights (honoured when the model is compiled)
+    trainable    False freezes the weights (compile again after a change in the midst of training)
     dtype        of the weights and the output, "float32" by default
     seed         of the weights' initial values and of dropout; a model hands out its own where this is None
     input_shape  (or input_length) of one sample, if known: then the model can be built before it sees data
@@ -43,6 +43,8 @@ class Layer:
             raise TypeError(
                 f"{type(self).__name__}: unknown argument {', '.join(map(repr, unknown))}; known: {', '.join(known)}"
             )
+        if input_shape is not None and not isinstance(input_shape, tuple | list):
+            raise TypeError(f"{type(self).__name__}: input_shape is a tuple such as (5,); found {input_shape!r}")
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
         self.named = name is not None
         self.trainable = trainable
@@ -165,7 +167,7 @@ class InputLayer(Layer):
     """
 
     def __init__(self, shape: tuple, **options: Any):
-        super().__init__(input_shape=tuple(shape), **options)
+        super().__init__(input_shape=shape, **options)
 
     def call(self, x):
         return x

@@ -19,7 +19,7 @@ __all__ = ["Sequential"]
 class Sequential(Trainable):
     """A model whose layers feed each other in order.
 
-    layers  the layers, or none: add() them
+    layers  the layers, one layer, or none: add() them
     seed    of the initial weights, the shuffling and dropout: the same program gives the same numbers on every run
     dtype   of the layers that do not name their own: "float32", or "float64" for experiments
 
@@ -29,20 +29,22 @@ class Sequential(Trainable):
     (3, 1)
     """
 
-    def __init__(self, layers: Iterable[Layer] = (), name: str = "sequential", seed: int = 0, dtype: Any = None):
+    def __init__(
+        self, layers: Iterable[Layer] | Layer = (), name: str = "sequential", seed: int = 0, dtype: Any = None
+    ):
         self.name = name
         self.seed = seed
         self.dtype = dtype
         self.rng = np.random.default_rng(seed)
         self.layers: list[Layer] = []
         self.preprocess: Callable | None = None  # from texts to arrays (preprocessing.text.TextToIds); saved along
-        for layer in layers:
+        for layer in [layers] if isinstance(layers, Layer) else layers:
             self.add(layer)
 
     def add(self, layer: Layer) -> None:
         """Put a layer at the end. Weights are made at once where the input's shape is known."""
         if not isinstance(layer, Layer):
-            raise TypeError(f"add: expected a layer; found {type(layer).__name__}")
+            raise TypeError(f"add: expected a layer; found {layer!r:.60}: give one such as Dense(1)")
         if layer in self.layers:
             raise ValueError(f"add: the layer '{layer.name}' is in this model already")
         names = {each.name for each in self.layers}
@@ -71,6 +73,9 @@ class Sequential(Trainable):
     def forward(self, x: Any, training: bool = False) -> tuple[Tensor, Any]:
         if not self.layers:
             raise RuntimeError("this model has no layers; add() some")
+        expected = self.layers[0].input_shape
+        if expected is not None and np.ndim(x) == len(expected) - 1:
+            raise ValueError(f"expected inputs of shape {expected}, found {np.shape(x)}: one sample goes in as x[None]")
         mask = None
         for layer in self.layers:
             y = layer(x, mask=mask, training=training)
