@@ -49,3 +49,22 @@ def test_an_empty_text_is_refused_before_any_training(tmp_path, capsys):
 def test_python_m_tinyllm_is_the_command():
     done = subprocess.run([sys.executable, "-m", "tinyllm", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("tinyllm ")
+
+
+@pytest.mark.parametrize("option", ["--out", "--plot"])
+def test_a_folder_that_cannot_be_made_is_said_before_any_training(option, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("mine")
+    assert main(["tour", option, "taken"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "tinyllm tour: 'taken' cannot be a folder for results: it is a file; choose another\n"
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path):
+    command = [sys.executable, "-m", "tinyllm", "tour", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tour:
+        tour.stdout.readline()
+        tour.stdout.close()
+        assert tour.stderr.read() == b""
+    assert tour.returncode == 141

@@ -1,6 +1,7 @@
 """The command line: `tinyllm tour`, `tinyllm serve MODEL`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,7 +11,10 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit code 0, or 1 with one line on standard error; 2 for a wrong command line."""
+    """Run one command. Exit code 0, or 1 with one line on standard error; 2 for a wrong command line.
+
+    130 after Ctrl-C and 141 when nobody reads the output any more, as shells have it.
+    """
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # a console that cannot show a character prints its code instead
         if hasattr(stream, "reconfigure"):
@@ -20,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader has seen enough: tinyllm tour | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python would complain at its exit
+        return 141
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"tinyllm {options.command}: {error}", file=sys.stderr)
         return 1

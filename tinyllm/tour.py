@@ -6,6 +6,7 @@ on a text of your own.
 
 import json
 import math
+import os
 import time
 import urllib.request
 from collections.abc import Iterable
@@ -44,6 +45,9 @@ def tour(text: str | Path | None = None, plot: str | Path | None = None, out: st
     if plot is not None:
         _pyplot()  # if it is missing, that shows now and not at the end
     lines = datasets.seasons() if text is None else datasets.load_text(text)
+    for folder in (out, plot):  # so does a folder that cannot be written
+        if folder is not None:
+            _make_folder(Path(folder))
     with _one_blas_thread():
         curves = {"classifier": classifier(Path(out)), "sentences": sentences()}
         curves["language_model"] = language_model(
@@ -144,7 +148,7 @@ def language_model(lines: Iterable[str], source: Any, out: Path) -> dict[str, li
 
     texts = [piece for line in clean_texts(lines, form="NFC") for piece in pieces(line)]
     if len(texts) < 2:
-        raise ValueError(f"tour: found {len(texts)} usable line in {source}; a language model needs at least two")
+        raise ValueError(f"usable lines in {source}: {len(texts)}; a language model needs at least two")
     train, held_out = datasets.split(texts)
     model = LanguageModel(texts, units=128)
     train, epochs = within_budget(train, model)
@@ -220,7 +224,6 @@ def stage(name: str, text: str) -> None:
 
 def save(model: Sequential, path: Path) -> Path:
     """Save a model and say which files that made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
     stage("save", f"{path}{'/' if path.is_dir() else ''}")
     for file in sorted(path.iterdir()):
@@ -247,6 +250,16 @@ def ask(model: Sequential, route: str, questions: list[dict]) -> None:
             stage("ask", f"POST {route} {body} -> {answer}")
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is a file" if path.is_file() else error.strerror
+        raise OSError(f"'{path}' cannot be a folder for results: {why}; choose another") from None
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"'{path}': no permission to write there; choose another folder")
+
+
 def _one_blas_thread() -> Any:
     """At these sizes a second BLAS thread gains nothing, and on a busy machine it costs a lot."""
     try:
@@ -269,7 +282,6 @@ def _pyplot() -> Any:
 
 def _plot(folder: Path, curves: dict[str, dict[str, list[float]]]) -> None:
     plt = _pyplot()
-    folder.mkdir(parents=True, exist_ok=True)
     titles = {
         "classifier": "The article's classifier has learnt its three sentences after 20 epochs",
         "sentences": "The language model stops at the floor: the first character cannot be known",
