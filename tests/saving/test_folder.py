@@ -218,6 +218,12 @@ def test_a_folder_that_holds_something_else_is_not_touched(tmp_path):
     assert contents(tmp_path) == {"thesis.txt": b"years of work"}
 
 
+def test_a_name_in_keras_s_own_format_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"end the name in \.h5"):
+        article_model().save(tmp_path / "model.keras")
+    assert contents(tmp_path) == {}
+
+
 def test_another_programs_manifest_is_not_overwritten(tmp_path):
     (tmp_path / "manifest.json").write_text('{"name": "an app"}')
     with pytest.raises(FileExistsError, match="not a tinyllm model's"):

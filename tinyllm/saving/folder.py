@@ -34,14 +34,16 @@ def save_model(model: Any, path: Any) -> None:
     metrics and the random generators: training goes on after load_model as if nothing had happened. An older model
     at this path is replaced in one step. Equal models give equal bytes.
 
-    Raises FileExistsError where the path holds something else, and ValueError for a model that load_model could not
-    build again (a layer of your own); in both cases nothing was written.
+    Raises FileExistsError where the path holds something else, and ValueError for a name in .keras and for a
+    model that load_model could not build again (a layer of your own); in each case nothing was written.
     """
     path = path_text(path, "save")
     if path.lower().endswith(HDF5_SUFFIXES):
         from tinyllm.saving.hdf5 import save_hdf5
 
         return save_hdf5(model, path)
+    if path.lower().endswith(".keras"):
+        raise ValueError("save: tinyllm does not write .keras files; end the name in .h5 for a file that Keras reads")
     content, tensors = describe(model)
     data = pack(tensors)
     content["weights"] = {"file": f"weights-{sha256(data)[:12]}.safetensors", **fingerprint(data)}

@@ -1,6 +1,6 @@
 """Keras's HDF5 file (model.h5): written so that Keras opens it, read from us and from Keras. Needs h5py.
 
-    attributes  model_config, training_config, keras_version, backend; tinyllm_manifest (ours: saving.py's manifest)
+    attributes  model_config, training_config, keras_version, backend; tinyllm_manifest (ours: folder.py's manifest)
     model_weights/<layer>/...       the weights, in the order of the attributes layer_names and weight_names
     tinyllm_optimizer/...           what the optimizer remembers, under the folder format's names
 
