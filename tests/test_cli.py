@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import tinyllm
+from tinyllm.autograd.tensor import TABLE
 from tinyllm.cli import main
 
 
@@ -16,7 +18,9 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out.strip() == f"tinyllm {tinyllm.__version__}"
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["serve"], ["tour", "--speed"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["serve"], ["tour", "--speed"], ["gradcheck"], ["gradcheck", "tanh", "--all"]]
+)
 def test_a_wrong_command_line_exits_with_2_and_shows_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
@@ -68,3 +72,24 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
         tour.stdout.close()
         assert tour.stderr.read() == b""
     assert tour.returncode == 141
+
+
+def test_gradcheck_prints_one_line_per_function_and_a_summary(capsys):
+    assert main(["gradcheck", "np.tanh", "softmax"]) == 0
+    heading, *rows, summary = capsys.readouterr().out.splitlines()
+    assert heading.split()[:3] == ["function", "kind", "cases"]
+    assert [(row.split()[0], row.split()[-1]) for row in rows] == [("np.tanh", "ok"), ("softmax", "ok")]
+    assert summary == "2 functions, 7 cases: all ok"
+
+
+def test_gradcheck_fails_with_exit_code_1_when_a_derivative_is_wrong(capsys, monkeypatch):
+    monkeypatch.setattr(TABLE[np.tanh], "derivatives", (lambda g, y, x: g,))
+    assert main(["gradcheck", "tanh", "exp"]) == 1
+    out = capsys.readouterr().out
+    assert "WRONG" in out and "order 1: argument 0" in out
+    assert out.splitlines()[-1] == "2 functions, 8 cases: 1 WRONG"
+
+
+def test_gradcheck_of_an_unknown_function_names_near_ones(capsys):
+    assert main(["gradcheck", "tahn"]) == 1
+    assert capsys.readouterr().err.startswith("tinyllm gradcheck: unknown function 'tahn'; near ones: np.tan, np.tanh")

@@ -1,4 +1,4 @@
-"""The command line: `tinyllm tour`, `tinyllm serve MODEL`."""
+"""The command line: `tinyllm tour`, `tinyllm serve MODEL`, `tinyllm gradcheck --all`."""
 
 import argparse
 import os
@@ -11,16 +11,19 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit code 0, or 1 with one line on standard error; 2 for a wrong command line.
+    """Run one command. Exit code 0, or 1 with a line that says what failed; 2 for a wrong command line.
 
     130 after Ctrl-C and 141 when nobody reads the output any more, as shells have it.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "gradcheck" and options.all == bool(options.names):
+        parser.error("gradcheck: give the names of functions, or --all")
     for stream in (sys.stdout, sys.stderr):  # a console that cannot show a character prints its code instead
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        options.run(options)
+        return options.run(options) or 0
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
@@ -30,7 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"tinyllm {options.command}: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     serve.set_defaults(run=_serve)
+
+    gradcheck = commands.add_parser("gradcheck", help="prove derivatives: compare them with differences, to order 3")
+    gradcheck.add_argument("names", metavar="NAME", nargs="*", help="a function, for example np.tanh or softmax")
+    gradcheck.add_argument("--all", action="store_true", help="every function that has a derivative")
+    gradcheck.set_defaults(run=_gradcheck)
     return parser
 
 
@@ -62,3 +69,17 @@ def _serve(options: argparse.Namespace) -> None:
     from tinyllm.serving import serve
 
     serve(options.model, host=options.host, port=options.port)
+
+
+def _gradcheck(options: argparse.Namespace) -> int:
+    from tinyllm.autograd.verification import HEADING, find, verify
+
+    functions = find(options.names) if options.names else None
+    print(HEADING, flush=True)
+    rows = []
+    for row in verify(functions):
+        print(row, flush=True)
+        rows.append(row)
+    wrong = sum(not row.ok for row in rows)
+    print(f"{len(rows)} functions, {sum(row.cases for row in rows)} cases: {f'{wrong} WRONG' if wrong else 'all ok'}")
+    return 1 if wrong else 0

@@ -1,0 +1,82 @@
+"""The walk over every derivative: it finds what is wrong, and says so; the page tells what the walk finds."""
+
+import numpy as np
+import pytest
+
+from tinyllm.autograd.cases import CASES
+from tinyllm.autograd.kernels import KERNELS, cross_entropy_with_logits
+from tinyllm.autograd.rules import relu, sigmoid, softplus
+from tinyllm.autograd.tensor import COMPOSITES, TABLE
+from tinyllm.autograd.verification import find, full_name, verify
+
+ELEMENTWISE = [f for f in CASES if (isinstance(f, np.ufunc) and f.signature is None) or f in (relu, sigmoid, softplus)]
+
+
+@pytest.fixture
+def instead(monkeypatch):
+    """Puts other derivatives in a rule's place."""
+    return lambda f, *derivatives: monkeypatch.setattr(TABLE[f], "derivatives", derivatives)
+
+
+def only(rows):
+    (row,) = rows
+    return row
+
+
+def test_a_row_tells_kind_cases_and_the_error_of_each_order():
+    row = only(verify([np.tanh]))
+    assert (row.name, row.kind, row.cases, row.ok) == ("np.tanh", "rule", len(CASES[np.tanh]), True)
+    assert list(row.errors) == [1, 2, 3]
+    assert 0 < row.errors[1] < 1e-7
+    assert [only(verify([f])).kind for f in (np.dot, cross_entropy_with_logits)] == ["composite", "kernel"]
+
+
+def test_elementwise_functions_are_checked_to_third_order():
+    rows = list(verify(ELEMENTWISE))
+    assert len(rows) > 40
+    for row in rows:
+        assert row.ok and row.errors.keys() == {1, 2, 3}, str(row)
+
+
+def test_a_wrong_derivative_is_found(instead):
+    instead(np.tanh, lambda g, y, x: g * (1 - y))
+    row = only(verify([np.tanh]))
+    assert not row.ok and len(row.problems) == 3  # the fourth case is empty
+    assert str(row).splitlines()[0].endswith("WRONG")
+    assert "case 1: order 1: argument 0 (2, 3): worst relative error" in str(row)
+
+
+def test_a_derivative_that_raises_is_a_finding_and_not_the_end(instead):
+    instead(np.tanh, lambda g, y, x: g @ y @ x @ x)
+    rows = list(verify([np.tanh, np.exp]))
+    assert [row.ok for row in rows] == [False, True]
+    assert "ValueError: " in rows[0].problems[0]
+
+
+def test_a_composite_that_is_not_what_numpy_computes_is_found(monkeypatch):
+    monkeypatch.setitem(
+        COMPOSITES, np.var, lambda a, axis=None, keepdims=False, **_: np.mean(a * a, axis, keepdims=keepdims)
+    )
+    assert "value on Tensors and on arrays" in str(only(verify([np.var])))
+
+
+def test_a_kernel_that_is_not_its_reference_is_found(monkeypatch):
+    op = TABLE[cross_entropy_with_logits]
+    right = op.function
+    monkeypatch.setattr(op, "function", lambda *a: (right(*a)[0], lambda g: (right(*a)[1](g)[0] * (1 + 1e-9), None)))
+    assert "gradients of kernel and reference" in str(only(verify([cross_entropy_with_logits])))
+    monkeypatch.setattr(op, "function", lambda *a: (right(*a)[0] * (1 + 1e-9), right(*a)[1]))
+    assert "cross_entropy_with_logits and its reference" in str(only(verify([cross_entropy_with_logits])))
+
+
+def test_every_kernel_is_in_the_walk():
+    assert set(KERNELS) <= set(CASES)
+
+
+def test_a_function_is_found_by_each_of_its_names():
+    assert find(["np.linalg.inv"]) == find(["linalg.inv"]) == find(["inv"]) == [np.linalg.inv]
+    assert [full_name(f) for f in find(["clip", "np.clip"])] == ["clip", "np.clip"]
+    with pytest.raises(ValueError, match=r"unknown function 'np.tahn'; near ones: np.tan, np.tanh"):
+        find(["np.tahn"])
+    with pytest.raises(ValueError, match=r"unknown function 'qqqq'; see"):
+        find(["qqqq"])
