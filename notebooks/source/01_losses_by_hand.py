@@ -4,7 +4,7 @@
 # find the lines where it slips, and learn to test any gradient with two function calls.
 #
 # **You need** Python, NumPy arrays, and the derivative of a logarithm. **It takes** 25 minutes.
-# **To run it:** `pip install -e '.[lessons]'`, then `jupyter lab`. `make tour` shows the short version.
+# **To run it:** `pip install -e ".[lessons]"`, then `jupyter lab`. `make tour` shows the short version.
 # "The article" is the introduction to language models that these lessons follow; line numbers are its lines.
 # %% [markdown] tags=["zh"]
 # # 1. 手算损失
@@ -12,7 +12,7 @@
 # 并学会一个只要调用两次函数、就能检验任何梯度的办法。
 #
 # **需要**：Python、NumPy 数组、对数的导数。**用时**：25 分钟。
-# **运行**：先 `pip install -e '.[lessons]'`，再 `jupyter lab`。`make tour` 可看简短版。
+# **运行**：先 `pip install -e ".[lessons]"`，再 `jupyter lab`。`make tour` 可看简短版。
 # “文章”指这套课程所依据的那篇语言模型入门文；行号是它的行号。
 # %%
 import matplotlib.pyplot as plt

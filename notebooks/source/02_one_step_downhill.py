@@ -4,14 +4,14 @@
 # build the five networks it may have meant, and see what one wrong sign does to the loss.
 #
 # **You need** lesson 1. **It takes** 30 minutes.
-# **To run it:** `pip install -e '.[lessons]'`, then `jupyter lab`. `make tour` shows the short version.
+# **To run it:** `pip install -e ".[lessons]"`, then `jupyter lab`. `make tour` shows the short version.
 # %% [markdown] tags=["zh"]
 # # 2. 下山一步
 # 文章手算了一步梯度下降：十一个导数，十一个新权重。本课逐行检验，再把它可能想说的五种网络都搭出来，
 # 看一个写反的符号会对损失做什么。
 #
 # **需要**：第 1 课。**用时**：30 分钟。
-# **运行**：先 `pip install -e '.[lessons]'`，再 `jupyter lab`。`make tour` 可看简短版。
+# **运行**：先 `pip install -e ".[lessons]"`，再 `jupyter lab`。`make tour` 可看简短版。
 # %%
 from fractions import Fraction
 

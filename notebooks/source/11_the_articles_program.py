@@ -5,7 +5,7 @@
 # every parameter, watch it learn, find out why its last part cannot work, and build the language model that it meant.
 #
 # *You need:* lessons 01 and 02, or the words "loss" and "gradient". *Time:* 30 minutes. *To run it:*
-# `pip install -e '.[lessons]'` in the project's folder, then open this file in Jupyter.
+# `pip install -e ".[lessons]"` in the project's folder, then open this file in Jupyter.
 # %% [markdown] tags=["zh"]
 # # 11. 逐行读文章里的程序
 #
@@ -13,7 +13,7 @@
 # 最后一段为什么跑不通，再把它本来想要的语言模型做出来。
 #
 # *准备：* 第 01、02 课，或者知道“损失”和“梯度”是什么。*用时：* 30 分钟。*运行：* 在项目目录下执行
-# `pip install -e '.[lessons]'`，然后用 Jupyter 打开本文件。
+# `pip install -e ".[lessons]"`，然后用 Jupyter 打开本文件。
 # %%
 import math
 

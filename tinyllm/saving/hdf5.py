@@ -54,7 +54,7 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError:
-        raise ImportError("HDF5 files need h5py: pip install 'tinyllm-numpy[h5]'") from None
+        raise ImportError("HDF5 files need h5py: pip install h5py") from None
     return h5py
 
 

@@ -180,7 +180,7 @@ def create_app(model: Any) -> "Flask":
         from flask import Flask, abort, request
         from werkzeug.exceptions import HTTPException
     except ImportError:
-        raise ImportError("create_app needs Flask: pip install 'tinyllm-numpy[serve]'") from None
+        raise ImportError("create_app needs Flask: pip install flask waitress") from None
 
     service = Service(model)
     example = json.dumps(service.example, ensure_ascii=False)

@@ -74,7 +74,7 @@ def _waitress() -> Any:
     try:
         from waitress import create_server
     except ImportError:
-        raise ImportError("serving needs waitress: pip install 'tinyllm-numpy[serve]'") from None
+        raise ImportError("serving needs waitress: pip install flask waitress") from None
     return create_server
 
 
