@@ -157,7 +157,7 @@ def attempt(action):
     try:
         return action()
     except Exception as error:
-        print(f"{type(error).__name__}: {str(error)[:150]}")
+        print(f"{type(error).__name__}: {str(error)[:300]}")
         return error
 
 
