@@ -218,3 +218,9 @@ def test_jupytext_reads_the_same_cells(source):
     theirs = jupytext.read(source, fmt="py:percent").cells
     ours = parse(source.read_text(encoding="utf-8"))
     assert [(c.kind, c.source) for c in ours] == [(c.cell_type, c.source) for c in theirs]
+
+
+@pytest.mark.parametrize("tags", ["['en']", "[1]"])
+def test_tags_that_are_no_list_of_strings_are_named_with_their_line(tags):
+    with pytest.raises(ValueError, match=r'source, line 2: tags are written \["en"\], in double quotes; found'):
+        parse(f"\n# %% tags={tags}\n1")

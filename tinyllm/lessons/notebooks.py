@@ -63,10 +63,20 @@ def parse(text: str, name: str = "source") -> list[Cell]:
         body = lines[i + 1 : end]
         if kind == "markdown":
             body = [_uncommented(line, f"{name}, line {i + 2 + k}") for k, line in enumerate(body)]
-        tags = tuple(json.loads(marker["tags"] or "[]"))
+        tags = _tags(marker["tags"] or "[]", f"{name}, line {i + 1}")
         cells.append(Cell(kind, "\n".join(body).strip("\n"), tags, i + 1))
     _check_neighbours(cells, name)
     return cells
+
+
+def _tags(text: str, place: str) -> tuple[str, ...]:
+    try:
+        tags = json.loads(text)
+    except json.JSONDecodeError:
+        tags = [None]
+    if not all(isinstance(tag, str) for tag in tags):
+        raise ValueError(f'{place}: tags are written ["en"], in double quotes; found {text}')
+    return tuple(tags)
 
 
 def _uncommented(line: str, place: str) -> str:
