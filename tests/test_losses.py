@@ -213,3 +213,19 @@ def test_a_configuration_makes_an_equal_loss():
 def test_scores_where_probabilities_belong_and_other_misuse(action, message):
     with pytest.raises(ValueError, match=message):
         action()
+
+
+@pytest.mark.parametrize(
+    ("loss", "squash", "labels"),
+    [
+        (losses.BinaryCrossentropy, ops.sigmoid, [[1.0, 0.0]]),
+        (losses.CategoricalCrossentropy, ops.softmax, [[1.0, 0.0]]),
+        (losses.SparseCategoricalCrossentropy, ops.softmax, [0]),
+    ],
+)
+def test_squashed_predictions_are_no_logits(loss, squash, labels):
+    z = Tensor([[0.3, -0.2]], requires_grad=True)
+    with pytest.raises(
+        ValueError, match=f"from_logits=True, but the predictions went through {squash.__name__} already"
+    ):
+        loss(from_logits=True)(labels, squash(z))

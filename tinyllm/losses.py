@@ -72,7 +72,7 @@ def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, lab
         raise ValueError(f"binary_crossentropy: a label lies between 0 and 1; found {wrong[0]}")
     if label_smoothing:
         y_true = y_true * (1 - label_smoothing) + label_smoothing / 2
-    logits = y_pred if from_logits else origin(y_pred, sigmoid)
+    logits = _logits("binary_crossentropy", y_pred, from_logits, sigmoid)
     if logits is not None:
         return np.mean(binary_cross_entropy_with_logits(logits, y_true), axis=-1)
     _check_probabilities("binary_crossentropy", y_pred, "sigmoid")
@@ -93,7 +93,7 @@ def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False
         raise ValueError("categorical_crossentropy: takes two classes or more; one output: binary_crossentropy")
     if label_smoothing:
         y_true = y_true * (1 - label_smoothing) + label_smoothing / y_true.shape[-1]
-    logits = y_pred if from_logits else origin(y_pred, softmax)
+    logits = _logits("categorical_crossentropy", y_pred, from_logits, softmax)
     if logits is not None:
         return -np.sum(y_true * log_softmax(logits), axis=-1)
     _check_probabilities("categorical_crossentropy", y_pred, "softmax")
@@ -122,7 +122,7 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
     wrong = labels[(labels < 0) | (labels >= classes) | (labels != np.floor(labels))]
     if wrong.size:
         raise ValueError(f"sparse_categorical_crossentropy: label {wrong[0]} is not one of 0..{classes - 1}")
-    logits = y_pred if from_logits else origin(y_pred, softmax)
+    logits = _logits("sparse_categorical_crossentropy", y_pred, from_logits, softmax)
     if logits is None:
         _check_probabilities("sparse_categorical_crossentropy", y_pred, "softmax")
         logits = np.log(np.clip(y_pred, EPSILON, 1 - EPSILON))  # softmax of these is p, normalised
@@ -280,6 +280,16 @@ def _paired(name: str, y_true: Any, y_pred: Any) -> tuple[np.ndarray, Tensor]:
     if labels.shape != y_pred.shape:
         raise ValueError(f"{name}: labels {labels.shape} do not fit predictions {y_pred.shape}")
     return labels, y_pred
+
+
+def _logits(name: str, y_pred: Tensor, from_logits: bool, squash: Callable) -> Tensor | None:
+    """The predictions if they are logits, else what lies under the sigmoid or softmax that made them, else None."""
+    under = origin(y_pred, squash)
+    if from_logits and under is not None:
+        raise ValueError(
+            f"{name}: from_logits=True, but the predictions went through {squash.__name__} already: choose one"
+        )
+    return y_pred if from_logits else under
 
 
 def _check_probabilities(name: str, y_pred: Tensor, activation: str) -> None:

@@ -4,7 +4,7 @@
 # The article trains a "simple language model" in forty lines of Keras. We run those lines on our own engine, count
 # every parameter, watch it learn, find out why its last part cannot work, and build the language model that it meant.
 #
-# *You need:* lessons 01 and 02, or the words "loss" and "gradient". *Time:* 30 minutes. *To run it:*
+# **You need** lessons 1 and 2, or the words "loss" and "gradient". **It takes** 30 minutes. **To run it:**
 # `pip install -e ".[lessons]"` in the project's folder, then open this file in Jupyter.
 # %% [markdown] tags=["zh"]
 # # 11. 逐行读文章里的程序
@@ -12,7 +12,7 @@
 # 文章用四十行 Keras 训练了一个“简单的语言模型”。我们在自己的引擎上运行这些代码，数清每一个参数，看它怎样学习，弄明白
 # 最后一段为什么跑不通，再把它本来想要的语言模型做出来。
 #
-# *准备：* 第 01、02 课，或者知道“损失”和“梯度”是什么。*用时：* 30 分钟。*运行：* 在项目目录下执行
+# **需要**：第 1、2 课，或者知道“损失”和“梯度”是什么。**用时**：30 分钟。**运行**：在项目目录下执行
 # `pip install -e ".[lessons]"`，然后用 Jupyter 打开本文件。
 # %%
 import math

@@ -709,3 +709,10 @@ def test_a_saved_model_gives_the_same_answers(article, client, tmp_path):
     loaded = create_app(load_model(tmp_path / "classifier")).test_client()
     for text in [*SENTENCES, "不认识"]:
         assert loaded.post("/predict", json={"text": text}).data == client.post("/predict", json={"text": text}).data
+
+
+def test_a_model_that_remembers_from_one_request_to_the_next_is_refused():
+    model = classifier()
+    model.layers[1].stateful = True
+    with pytest.raises(ValueError, match="stateful"):
+        create_app(model)

@@ -117,7 +117,7 @@ def embedding_lookup(table, ids):
     """table[ids]: rows of a table.   table (vocabulary, features); ids (...) integers; result (..., features).
 
     An id that occurs more than once collects every gradient. One flat bincount adds them up several times faster than
-    np.add.at (docs/performance.md).
+    np.add.at.
 
     >>> embedding_lookup(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([1, 1, 0]))
     array([[2., 3.],

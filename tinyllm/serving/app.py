@@ -120,6 +120,8 @@ class Service:
                 'model.preprocess = TextToIds(tokenizer, maxlen=..., padding="post") before saving'
             )
         layers = getattr(model, "layers", None)
+        if any(getattr(layer, "stateful", False) for layer in layers or ()):
+            raise ValueError("create_app: a stateful layer would let one request change the answer to the next")
         activation = getattr(layers[-1], "activation", None) if layers else activations.softmax
         self.sigmoid = activation is activations.sigmoid
         if not self.sigmoid and activation is not activations.softmax:
