@@ -12,7 +12,7 @@ from tinyllm import (
     optimizers,
     preprocessing,
 )
-from tinyllm.autograd import Tensor, gradcheck, no_grad
+from tinyllm.autograd import Tensor, grad, gradcheck, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
 from tinyllm.models import Sequential
 
 __all__ = [
@@ -20,8 +20,13 @@ __all__ = [
     "Tensor",
     "activations",
     "callbacks",
+    "grad",
     "gradcheck",
+    "hessian",
+    "hvp",
     "initializers",
+    "jacobian",
+    "jvp",
     "layers",
     "losses",
     "metrics",
@@ -30,5 +35,7 @@ __all__ = [
     "ops",
     "optimizers",
     "preprocessing",
+    "value_and_grad",
+    "vjp",
 ]
 __version__ = "0.1.0"

@@ -13,10 +13,20 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Node", "Op", "is_recording", "no_grad", "unbroadcast", "walk"]
+__all__ = ["Node", "Op", "is_recording", "no_grad", "recording", "unbroadcast", "walk"]
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 is_recording = _recording.get
+
+
+@contextmanager
+def recording(on: bool) -> Iterator[None]:
+    """Record operations inside, or do not, whatever holds outside."""
+    token = _recording.set(on)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
 
 
 @contextmanager
@@ -29,11 +39,8 @@ def no_grad() -> Iterator[None]:
     ...     (w * 2).requires_grad
     False
     """
-    token = _recording.set(False)
-    try:
+    with recording(False):
         yield
-    finally:
-        _recording.reset(token)
 
 
 class Op:
@@ -81,9 +88,13 @@ PICK = Op(lambda outputs, i: outputs[i], "output")  # one output of a kernel tha
 
 
 def reachable(roots: list[Node], sinks: frozenset[Node]) -> list[Node]:
-    """The nodes below the roots, newest first, so that each comes after everything made from it. No recursion."""
-    seen = set(roots)
-    stack = list(roots)
+    """The nodes below the roots, newest first, so that each comes after everything made from it. No recursion.
+
+    With sinks, only the nodes that lead to one of them; what is older than all sinks is not even looked at.
+    """
+    oldest = min((sink.number for sink in sinks), default=-1)
+    seen = {node for node in roots if node.number >= oldest}
+    stack = list(seen)
     while stack:
         node = stack.pop()
         if node in sinks:
@@ -94,10 +105,17 @@ def reachable(roots: list[Node], sinks: frozenset[Node]) -> list[Node]:
                 "call backward(retain_graph=True) the first time"
             )
         for parent in node.parents:
-            if parent is not None and parent not in seen:
+            if parent is not None and parent not in seen and parent.number >= oldest:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=attrgetter("number"), reverse=True)
+    order = sorted(seen, key=attrgetter("number"), reverse=True)
+    if not sinks:
+        return order
+    leading = set(sinks)
+    for node in reversed(order):
+        if not leading.isdisjoint(node.parents):
+            leading.add(node)
+    return [node for node in order if node in leading]
 
 
 def walk(
@@ -106,7 +124,7 @@ def walk(
     retain: bool = False,
     wrap: Callable | None = None,
 ) -> dict[Node, Any]:
-    """Carry the gradients of `roots` back to the leaves (or to `sinks`, which the walk does not go beyond).
+    """Carry the gradients of `roots` back to the leaves, or to `sinks`, if given: then to nothing else.
 
     roots   pairs of a node and the gradient of the loss with respect to its value
     retain  keep what the nodes hold, so that the walk can be repeated
@@ -119,7 +137,9 @@ def walk(
     for node, g in roots:
         _add(gradients, node, g)
     found = {}
-    for node in reachable([node for node, _ in roots], sinks):
+    order = reachable([node for node, _ in roots], sinks)
+    leading = set(order) if sinks else None
+    for node in order:
         g = gradients.pop(node, None)
         if g is None:
             continue
@@ -133,7 +153,7 @@ def walk(
             slots[i] = g if slots[i] is None else slots[i] + g
         elif node.backward is not None:
             for parent, d in _kernel_gradients(node, g, wrap):
-                if d is not None:
+                if d is not None and (leading is None or parent in leading):
                     _add(gradients, parent, _fit(d, parent.value, op))
         else:
             args, y, kwargs = node.args, node.value, node.kwargs
@@ -142,7 +162,7 @@ def walk(
                 y = wrap(y, node)
             derivatives = op.derivatives if op.variadic is None else map(op.variadic, count())
             for parent, derivative in zip(node.parents, derivatives):
-                if parent is None or derivative is None:
+                if parent is None or derivative is None or (leading is not None and parent not in leading):
                     continue
                 d = derivative(g, y, *args, **kwargs) if kwargs else derivative(g, y, *args)
                 target = parent.value
