@@ -9,16 +9,16 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest  # the tests are small: a second thread only costs
 PLOT ?= tour/plots
 
-.PHONY: tour test check lint lessons notebooks torch interop bench clean
+.PHONY: tour test check lint lessons notebooks mutants torch interop bench clean
 
 tour: .venv/user
 	$(PY) -m tinyllm tour --plot "$(PLOT)" $(if $(TEXT),--text "$(TEXT)")
 
 test: .venv/dev
-	$(PYTEST) -m "not torch and not interop"
+	$(PYTEST) -m "not torch and not interop and not mutants"
 
 check: lint
-	$(PYTEST) -m "not torch and not interop and not notebook"
+	$(PYTEST) -m "not torch and not interop and not notebook and not mutants"
 
 lint: .venv/dev
 	$(PY) -m ruff check
@@ -30,6 +30,9 @@ lessons: .venv/dev
 
 notebooks: .venv/dev
 	$(PY) -m tinyllm.lessons.notebooks
+
+mutants: .venv/dev
+	$(PYTEST) -m mutants -s
 
 torch: .venv/torch
 	$(PYTEST) -m torch

@@ -6,14 +6,20 @@
     python -m tinyllm.autograd.verification --check    exit code 1 if the page no longer tells what is
 """
 
+import ast
 import difflib
+import json
 import math
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinyllm.autograd import rules
 from tinyllm.autograd.cases import CASES
 from tinyllm.autograd.gradcheck import _gradients, gradcheck
 from tinyllm.autograd.graph import reachable
@@ -163,3 +169,143 @@ def find(names: Iterable[str]) -> list[Callable]:
             raise ValueError(f"unknown function {name!r}; {hint}")
         found += [f for f in same if f not in found]
     return found
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "verification.md"
+MARK = "<!-- from here on written by: python -m tinyllm.autograd.verification -->\n"
+COLUMNS = ("function", "its derivative", "orders", "cases", "errors below", "PyTorch", "mutants", "at a corner")
+ERRORS = COLUMNS.index("errors below")
+FLOOR = -9  # errors below 1e-9 are rounding, and another machine rounds otherwise
+
+
+def page(rows: Iterable[Row], stored: str) -> str:
+    """The page: the stored one's prose, and the table anew. A stored error bound stays where it is still true."""
+    prose, _, old = stored.partition(MARK)
+    bounds = {cells[0]: cells[ERRORS] for cells in map(_cells, old.splitlines()) if len(cells) == len(COLUMNS)}
+    mutants = json.loads((ROOT / "tests" / "mutants.json").read_text(encoding="utf-8"))
+    golden = json.loads((ROOT / "tests" / "golden" / "autograd.json").read_text(encoding="utf-8"))
+    text, corners = _rule_texts(), _corners()
+    lines = [prose + MARK, *_totals(mutants), "", _line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    for row in rows:
+        label = f"`{row.name}`"
+        if row.kind == "kernel":
+            derivative = f"kernel, reference `{KERNELS[row.function].__name__}`"
+        else:
+            derivative = text.get(row.function, "composite")
+        vectors = golden.get(row.name)
+        lines.append(
+            _line(
+                [
+                    label,
+                    derivative,
+                    ", ".join(map(str, row.errors)),
+                    str(row.cases),
+                    _bounds(list(row.errors.values()), bounds.get(label, "")) if row.ok else "WRONG",
+                    str(len(vectors)) if isinstance(vectors, list | dict) else "",
+                    _mutants(mutants["owners"], row.name),
+                    "; ".join(corners.get(row.function, [])),
+                ]
+            )
+        )
+    functions = {full_name(f) for f in CASES}
+    helpers = sorted({key.split()[1] for key in mutants["owners"]} - functions)
+    lines += ["", "What the table is written with:", "", _line(["helper", "mutants"]), _line(["---"] * 2)]
+    lines += [_line([f"`{name}`", _mutants(mutants["owners"], name)]) for name in helpers]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def _bounds(errors: list[float], stored: str) -> str:
+    """A power of ten above each error, with room for another machine's rounding; or the stored ones if they hold."""
+    exponents = [max(FLOOR, math.ceil(math.log10(3 * e))) if e else FLOOR for e in errors]
+    kept = (
+        [int(bound.removeprefix("1e")) for bound in stored.split(", ")]
+        if re.fullmatch(r"(1e-\d(, )?)+", stored)
+        else []
+    )
+    if len(kept) == len(errors) and all(e < 10.0**k and k <= new + 1 for e, k, new in zip(errors, kept, exponents)):
+        exponents = kept
+    return ", ".join(f"1e{k}" for k in exponents)
+
+
+def _rule_texts() -> dict[Callable, str]:
+    """Each rule's derivatives, as they stand in rules.py."""
+    source = Path(rules.__file__).read_text(encoding="utf-8")
+    texts = {}
+    for statement in ast.parse(source).body:
+        match statement:
+            case ast.Expr(ast.Call(ast.Call(ast.Name("rule"), [function]), derivatives, keywords)):
+                parts = [_text(source, d) for d in [*derivatives, *[k.value for k in keywords]]]
+                texts[eval(ast.unparse(function), vars(rules))] = "; ".join(f"`{p}`" for p in parts if p)
+    return texts
+
+
+def _text(source: str, derivative: ast.expr) -> str:
+    while isinstance(derivative, ast.Lambda):
+        derivative = derivative.body
+    return "" if isinstance(derivative, ast.Constant) else ast.get_source_segment(source, derivative) or ""
+
+
+def _corners() -> dict[Callable, list[str]]:
+    """The conventions of docs/conventions.md, by function."""
+    symbols = {"**": np.power, "%": np.remainder}
+    found: dict[Callable, list[str]] = {}
+    for line in (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8").splitlines():
+        cells = _cells(line)
+        if len(cells) < 3 or not (said := re.match(r"`(.*?)`,? *(.*)", cells[0])):
+            continue
+        call = re.match(r"(?:np\.)?([\w.]+)\(", said[1])
+        name = call[1] if call else None
+        functions = (
+            [f for s, f in symbols.items() if f" {s} " in said[1]]
+            if name is None
+            else [f for f in CASES if full_name(f) in (f"np.{name}", name) or getattr(np, name, None) is f]
+        )
+        for f in functions:
+            found.setdefault(f, []).append(f"{said[2]}: {cells[1]}")
+    return found
+
+
+def _mutants(owners: dict[str, dict[str, int]], name: str) -> str:
+    """How many of a function's mutants some proof noticed, of how many there are."""
+    counts = [c for key, c in owners.items() if key.split()[1] == name]
+    made, unnoticed = sum(sum(c.values()) for c in counts), sum(c.get("survived", 0) for c in counts)
+    same = sum(c.get("equivalent", 0) for c in counts)
+    noticed = f"{made - same - unnoticed} of {made}" if made else ""
+    return noticed + (f", {same} the same" if same else "") + (f", {unnoticed} unnoticed" if unnoticed else "")
+
+
+def _totals(mutants: dict[str, Any]) -> list[str]:
+    total = mutants["total"]
+    made, same, unnoticed = sum(total.values()), total.get("equivalent", 0), total.get("survived", 0)
+    return [
+        f"Mutants: {made} made; {made - same - unnoticed} noticed, {total.get('case', 0)} of them by the cases of the "
+        f"table below and {total.get('test', 0) + total.get('hang', 0)} by other tests; {same} compute the same, for "
+        f"the reasons in `tests/mutants_equivalent.txt`; {unnoticed} unnoticed."
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page, or, with --check, say whether it still tells what is."""
+    stored = PAGE.read_text(encoding="utf-8")
+    new = page(verify(), stored)
+    if "--check" not in arguments:
+        PAGE.write_text(new, encoding="utf-8")
+        return 0
+    changed = [line for line in difflib.ndiff(stored.splitlines(), new.splitlines()) if line[0] in "+-"]
+    print("\n".join([*changed, f"{PAGE.name}: {'write it anew' if changed else 'tells what is'}"]))
+    return 1 if changed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
