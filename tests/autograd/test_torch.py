@@ -17,6 +17,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.autograd.test_golden import GOLDEN as STORED
+from tests.golden.pytorch import golden
 from tinyllm import Tensor, ops
 from tinyllm.autograd.tensor import COMPOSITES, TABLE, astype, getitem
 
@@ -694,6 +696,44 @@ def test_hardsigmoids_slope_is_a_sixth_and_pytorch_rounds_it_to_float32():
     t = Tensor([0.0], requires_grad=True)
     np.sum(ops.hard_sigmoid(t / 1.2)).backward()
     assert abs(t.grad[0] - 1 / 6) < 1e-15
+
+
+def test_pytorchs_lstm_computes_the_same():
+    import torch
+
+    rng = np.random.default_rng(0)
+    x, h, c, kernel, recurrent, bias = (
+        rng.standard_normal(s) for s in [(2, 4, 3), (2, 5), (2, 5), (3, 20), (5, 20), (20,)]
+    )
+    theirs = torch.nn.LSTM(3, 5, batch_first=True).double()
+    with torch.no_grad():
+        for parameter, value in zip(theirs.parameters(), (kernel.T, recurrent.T, bias, np.zeros(20))):
+            parameter.copy_(torch.tensor(value))
+    tx = torch.tensor(x, requires_grad=True)
+    z, _ = theirs(tx, (torch.tensor(h)[None], torch.tensor(c)[None]))
+    leaves = [Tensor(a, requires_grad=True) for a in (x, kernel, recurrent, bias)]
+    y, _, _ = ops.lstm(leaves[0], h, c, *leaves[1:])
+    upstream = rng.standard_normal(y.shape)
+    y.backward(upstream)
+    z.backward(torch.tensor(upstream))
+    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-12)
+    expected = [tx.grad.numpy(), *[p.grad.numpy().T for p in list(theirs.parameters())[:3]]]
+    for t, g in zip(leaves, expected):
+        np.testing.assert_allclose(t.grad, g, rtol=1e-10, atol=1e-13)
+
+
+def test_the_stored_vectors_are_what_pytorch_computes_today():
+    def close(now, then):
+        assert type(now) is type(then)
+        if isinstance(now, dict):
+            assert now.keys() == then.keys()
+        if isinstance(now, dict | list):
+            for k in now if isinstance(now, dict) else range(max(len(now), len(then))):
+                close(now[k], then[k])
+        elif now is not None:
+            assert now == pytest.approx(then, rel=1e-12, abs=1e-13)
+
+    close(golden(), STORED)
 
 
 if __name__ == "__main__":
