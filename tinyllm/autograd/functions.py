@@ -68,11 +68,12 @@ def _ratio(coefficients, x):
 
 def _erfc_tail(x):
     """erfc(x) for x > 0.46875."""
+    x = np.minimum(x, 30.0)  # beyond it erfc is 0 in double precision
     middle = np.minimum(x, 4.0)
     square = 1 / np.square(np.maximum(x, 4.0))
     far = (1 / np.sqrt(np.pi) - square * _ratio(ERFC_FAR, square)) / np.maximum(x, 4.0)
-    cut = np.trunc(np.minimum(x, 30.0) * 16) / 16  # exp(-x * x) in two factors: the square of a long x is rounded
-    bell = np.exp(-cut * cut) * np.exp(-(np.minimum(x, 30.0) - cut) * (np.minimum(x, 30.0) + cut))
+    cut = np.trunc(x * 16) / 16  # exp(-x * x) in two factors: the square of a long x is rounded
+    bell = np.exp(-cut * cut) * np.exp(-(x - cut) * (x + cut))
     return bell * np.where(x > 4, far, _ratio(ERFC_MIDDLE, middle))
 
 

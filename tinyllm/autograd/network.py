@@ -155,10 +155,15 @@ def conv1d(x, kernel, bias=None, stride=1, padding="valid", dilation=1):
     >>> conv1d(np.ones((1, 4, 1)), np.ones((2, 1, 1)))[0, :, 0]
     array([2., 2., 2.])
     """
+    if np.ndim(x) != 3 or np.ndim(kernel) != 3 or np.shape(x)[2] != np.shape(kernel)[1]:
+        raise ValueError(
+            f"conv1d: x is (batch, time, channels), the kernel (width, channels, filters); found {np.shape(x)} and "
+            f"{np.shape(kernel)}"
+        )
+    if stride < 1 or dilation < 1:
+        raise ValueError(f"conv1d: stride and dilation are at least 1; found {stride} and {dilation}")
     width, channels, filters = np.shape(kernel)
-    batch, time, found = np.shape(x)
-    if found != channels:
-        raise ValueError(f"conv1d: x has {found} channels, the kernel {channels}")
+    batch, time, _ = np.shape(x)
     span = dilation * (width - 1) + 1
     if padding == "causal":
         x = np.pad(x, ((0, 0), (span - 1, 0), (0, 0)))
@@ -244,6 +249,8 @@ def huber(y_true, y_pred, delta=1.0):
     >>> float(huber(np.array([0.0, 0.0]), np.array([1.0, 3.0])))
     1.5
     """
+    if not delta > 0:
+        raise ValueError(f"huber: delta must be positive; found {delta}")
     error = np.absolute(y_pred - y_true)
     small = np.minimum(error, delta)
     return np.mean(small * (error - small / 2))

@@ -16,6 +16,7 @@ import inspect
 import math
 import string
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -69,11 +70,21 @@ def rule(f: Callable) -> Callable:
 
 
 def composite(f: Callable) -> Callable:
-    """Define what f does on Tensors through other functions of the table."""
+    """Define what f does on Tensors through other functions of the table; what goes wrong there bears f's name."""
 
     def enter(definition: Callable) -> Callable:
-        COMPOSITES[f] = definition
-        return definition
+        @wraps(definition)
+        def named(*args, **kwargs):
+            try:
+                return definition(*args, **kwargs)
+            except (ValueError, TypeError, IndexError) as error:
+                message = str(error)
+                if message.startswith(f"{f.__name__}:"):
+                    raise
+                raise type(error)(f"{f.__name__}: {message}") from error
+
+        COMPOSITES[f] = named
+        return named
 
     return enter
 
@@ -116,15 +127,20 @@ def count(x, axis=None):
     return math.prod(x.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
+def same(a, b):
+    """Where a and b are equal, or both NaN."""
+    return np.equal(a, b) | (np.isnan(a) & np.isnan(b))
+
+
 def tied(x, y, axis=None, keepdims=False):
     """Where x reaches its extreme y along `axis`, as weights that share 1 equally among ties."""
-    hit = np.equal(x, spread(y, x, axis, keepdims)).astype(x.dtype)
+    hit = same(x, spread(y, x, axis, keepdims)).astype(x.dtype)
     return hit / np.sum(hit, axis=axis, keepdims=True)
 
 
-def half(winner, a, b):
-    """1 where `winner` holds, 1/2 at a tie of a and b, else 0."""
-    return winner + 0.5 * np.equal(a, b)
+def share(y, a, b):
+    """a's part in the choice y: 1 where y is a, 0 where y is b, 1/2 where it is both."""
+    return (1.0 + same(y, a) - same(y, b)) / 2
 
 
 def one_less(b, a):
@@ -139,16 +155,26 @@ def nonzero(y):
     return np.where(np.equal(y, 0), 1, y)
 
 
-def above_minus_inf(y):
-    """y, with 0 in place of -inf: so that exp(x - y) is 0, not NaN, where everything is -inf."""
-    return np.where(np.equal(y, -np.inf), 0, y)
+def radius(a, b):
+    """The length of (a, b), or 1 where it is 0."""
+    return nonzero(np.hypot(a, b))
+
+
+def unless_minus_inf(y, b):
+    """b, but 0 where y is -inf: so that a - b is -inf, not NaN, where a and b are -inf too."""
+    return np.where(np.equal(y, -np.inf), 0, b)
+
+
+def weight(x, y):
+    """exp(x - y), the weight of x in y = log(sum(exp(x))); 0 where all are -inf."""
+    return np.exp(x - unless_minus_inf(y, y))
 
 
 def root(x, power=0.5):
     """x ** power for x >= 0, with slope 0 at 0."""
     zero = np.equal(x, 0)
     inside = np.where(zero, 1, x)
-    return np.where(zero, 0, np.sqrt(inside) if power == 0.5 else inside**power)
+    return np.where(zero, 0 if power > 0 else np.inf, np.sqrt(inside) if power == 0.5 else inside**power)
 
 
 def folded(x, axis):
@@ -238,16 +264,14 @@ rule(np.power)        (lambda g, y, a, b: g * b * a ** one_less(b, a),
 rule(np.float_power)  (lambda g, y, a, b: g * b * np.float_power(a, one_less(b, a)),
                        lambda g, y, a, b: g * y * np.log(np.where(np.equal(a, 0), 1, a)))
 rule(np.remainder)    (lambda g, y, a, b: g,                  lambda g, y, a, b: -g * np.floor_divide(a, b))
-rule(np.maximum)      (lambda g, y, a, b: g * half(np.greater(a, b), a, b),  lambda g, y, a, b: g * half(np.greater(b, a), a, b))
-rule(np.minimum)      (lambda g, y, a, b: g * half(np.less(a, b), a, b),     lambda g, y, a, b: g * half(np.less(b, a), a, b))
-rule(np.fmax)         (lambda g, y, a, b: g * half(np.greater(a, b) | np.isnan(b), a, b),
-                       lambda g, y, a, b: g * half(np.greater(b, a) | np.isnan(a), a, b))
-rule(np.fmin)         (lambda g, y, a, b: g * half(np.less(a, b) | np.isnan(b), a, b),
-                       lambda g, y, a, b: g * half(np.less(b, a) | np.isnan(a), a, b))
+rule(np.maximum)      (lambda g, y, a, b: g * share(y, a, b),  lambda g, y, a, b: g * share(y, b, a))
+rule(np.minimum)      (lambda g, y, a, b: g * share(y, a, b),  lambda g, y, a, b: g * share(y, b, a))
+rule(np.fmax)         (lambda g, y, a, b: g * share(y, a, b),  lambda g, y, a, b: g * share(y, b, a))
+rule(np.fmin)         (lambda g, y, a, b: g * share(y, a, b),  lambda g, y, a, b: g * share(y, b, a))
 rule(np.hypot)        (lambda g, y, a, b: g * a / nonzero(y),  lambda g, y, a, b: g * b / nonzero(y))
-rule(np.arctan2)      (lambda g, y, a, b: g * b / nonzero(a * a + b * b),  lambda g, y, a, b: -g * a / nonzero(a * a + b * b))
-rule(np.logaddexp)    (lambda g, y, a, b: g * np.exp(a - above_minus_inf(y)),   lambda g, y, a, b: g * np.exp(b - above_minus_inf(y)))
-rule(np.logaddexp2)   (lambda g, y, a, b: g * np.exp2(a - above_minus_inf(y)),  lambda g, y, a, b: g * np.exp2(b - above_minus_inf(y)))
+rule(np.arctan2)      (lambda g, y, a, b: g * (b / radius(a, b)) / radius(a, b),  lambda g, y, a, b: -g * (a / radius(a, b)) / radius(a, b))
+rule(np.logaddexp)    (lambda g, y, a, b: g * sigmoid(a - unless_minus_inf(y, b)),  lambda g, y, a, b: g * sigmoid(b - unless_minus_inf(y, a)))
+rule(np.logaddexp2)   (lambda g, y, a, b: g * sigmoid(LN2 * (a - unless_minus_inf(y, b))),  lambda g, y, a, b: g * sigmoid(LN2 * (b - unless_minus_inf(y, a))))
 
 rule(np.negative)     (lambda g, y, x: -g)
 rule(np.positive)     (lambda g, y, x: g)
@@ -260,7 +284,7 @@ rule(rsqrt)           (lambda g, y, x: -g * y * y * y / 2)
 rule(np.reciprocal)   (lambda g, y, x: -g * y * y)
 rule(np.exp)          (lambda g, y, x: g * y)
 rule(np.exp2)         (lambda g, y, x: g * y * LN2)
-rule(np.expm1)        (lambda g, y, x: g * (y + 1))
+rule(np.expm1)        (lambda g, y, x: g * np.exp(x))
 rule(np.log)          (lambda g, y, x: g / x)
 rule(np.log2)         (lambda g, y, x: g / (x * LN2))
 rule(np.log10)        (lambda g, y, x: g / (x * LN10))
@@ -275,7 +299,7 @@ rule(np.sinh)         (lambda g, y, x: g * np.cosh(x))
 rule(np.cosh)         (lambda g, y, x: g * np.sinh(x))
 rule(np.tanh)         (lambda g, y, x: g * (1 - y * y))
 rule(np.arcsinh)      (lambda g, y, x: g / np.hypot(x, 1))
-rule(np.arccosh)      (lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)))
+rule(np.arccosh)      (lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 rule(np.arctanh)      (lambda g, y, x: g / ((1 - x) * (1 + x)))
 rule(erf)             (lambda g, y, x: g * 2 / SQRT_PI * np.exp(-x * x))
 rule(erfc)            (lambda g, y, x: -g * 2 / SQRT_PI * np.exp(-x * x))
@@ -285,7 +309,7 @@ rule(relu)            (lambda g, y, x: g * np.greater(x, 0))
 
 rule(softmax)         (lambda g, y, x, axis=-1: y * (g - np.sum(g * y, axis=axis, keepdims=True)))
 rule(log_softmax)     (lambda g, y, x, axis=-1: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True))
-rule(logsumexp)       (lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * np.exp(x - above_minus_inf(spread(y, x, axis, keepdims))))
+rule(logsumexp)       (lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * weight(x, spread(y, x, axis, keepdims)))
 
 rule(np.sum)          (lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims), x.shape))
 rule(np.mean)         (lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims) / count(x, axis), x.shape))
@@ -329,6 +353,8 @@ rule(clip)            (lambda g, y, x, low, high: g * (np.greater_equal(x, low) 
 
 @composite(np.clip)
 def _clip(x, a_min=None, a_max=None, *, min=None, max=None):
+    if (a_min is not None or a_max is not None) and (min is not None or max is not None):
+        raise TypeError("clip: give the bounds as a_min and a_max or as min and max, not as both")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     return clip(x, -np.inf if low is None else low, np.inf if high is None else high)
 
@@ -416,6 +442,8 @@ def _cumprod(a, axis=None, dtype=None, out=None):
 
 @composite(np.diff)
 def _diff(a, n=1, axis=-1):
+    if n < 0:
+        raise ValueError(f"diff: n must be at least 0; found {n}")
     x = np.moveaxis(a, axis, 0)
     for _ in range(n):
         x = x[1:] - x[:-1]
@@ -423,38 +451,42 @@ def _diff(a, n=1, axis=-1):
 
 
 @composite(np.average)
-def _average(a, axis=None, weights=None):
+def _average(a, axis=None, weights=None, returned=False, *, keepdims=False):
+    _only_default("average", returned=returned or None)
     if weights is None:
-        return np.mean(a, axis=axis)
-    return np.sum(a * weights, axis=axis) / np.sum(np.broadcast_to(weights, np.shape(a)), axis=axis)
+        return np.mean(a, axis=axis, keepdims=keepdims)
+    n, shape, weights_shape = np.ndim(a), np.shape(a), np.shape(weights)
+    if weights_shape != shape:  # one weight for each place along `axis`
+        axes = () if axis is None else normalize_axis_tuple(axis, n)
+        if weights_shape != tuple(shape[k] for k in axes):
+            raise ValueError(f"average: weights of shape {weights_shape} for an array of shape {shape}, axis={axis}")
+        weights = np.transpose(weights, np.argsort(axes))
+        weights = np.expand_dims(weights, tuple(k for k in range(n) if k not in axes))
+    total = np.sum(np.broadcast_to(weights, shape), axis=axis, keepdims=keepdims)
+    if np.any(np.equal(total, 0)):
+        raise ZeroDivisionError("average: the weights sum to 0")
+    return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
 
 
 @composite(np.linalg.norm)
 def _norm(x, ord=None, axis=None, keepdims=False):
-    if axis is None and ord is not None and x.ndim == 2:
-        axis = (0, 1)
-    if isinstance(axis, tuple) and len(axis) == 2 and ord is not None and ord != "fro":
-        if ord not in (1, -1, np.inf, -np.inf):
-            raise ValueError(
-                f"norm: the matrix norm ord={ord!r} has no derivative here; known: 'fro', 1, -1, inf, -inf"
-            )
-        row_axis, column_axis = (a % x.ndim for a in axis)
-        summed, other = (row_axis, column_axis) if abs(ord) == 1 else (column_axis, row_axis)
-        sums = np.sum(np.absolute(x), axis=summed, keepdims=True)
-        reduced = np.max(sums, axis=other, keepdims=True) if ord > 0 else np.min(sums, axis=other, keepdims=True)
-        return reduced if keepdims else np.squeeze(reduced, axis=(summed, other))
-    if ord in (None, 2, "fro"):
-        return root(np.sum(x * x, axis=axis, keepdims=keepdims))
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    if len(axes) not in (1, 2) and (axis is not None or ord is not None):
+        raise ValueError(f"norm: of vectors along one axis or of matrices along two; found {len(axes)} axes")
+    matrix = len(axes) == 2
+    if ord is None or (ord == "fro" if matrix else ord == 2):
+        return root(np.sum(x * x, axis=axes, keepdims=keepdims))
     magnitude = np.absolute(x)
+    if ord in ((1, -1, np.inf, -np.inf) if matrix else (np.inf, -np.inf)):
+        if matrix:  # 1: the largest sum along the first axis, inf: along the second
+            magnitude = np.sum(magnitude, axis=axes[abs(ord) != 1], keepdims=True)
+        return (np.max if ord > 0 else np.min)(magnitude, axis=axes, keepdims=keepdims)
+    if matrix or ord == 0 or not isinstance(ord, int | float | np.integer | np.floating):
+        known = "'fro', 1, -1, inf, -inf" if matrix else "numbers other than 0, inf, -inf"
+        raise ValueError(f"norm: ord={ord!r} has no derivative here along {len(axes)} axes; known: {known}")
     if ord == 1:
-        return np.sum(magnitude, axis=axis, keepdims=keepdims)
-    if ord in (np.inf, -np.inf):
-        return (np.max if ord > 0 else np.min)(magnitude, axis=axis, keepdims=keepdims)
-    if not isinstance(ord, int | float) or ord == 0:
-        raise ValueError(
-            f"norm: ord={ord!r} has no derivative here; known: None, 'fro', numbers other than 0, inf, -inf"
-        )
-    return root(np.sum(magnitude**ord, axis=axis, keepdims=keepdims), 1 / ord)
+        return np.sum(magnitude, axis=axes, keepdims=keepdims)
+    return root(np.sum(root(magnitude, float(ord)), axis=axes, keepdims=keepdims), 1 / float(ord))
 
 
 @composite(np.trace)
@@ -476,7 +508,7 @@ def _dot(a, b, out=None):
 
 @composite(np.vdot)
 def _vdot(a, b, /):
-    return np.sum(np.ravel(a) * np.ravel(b))
+    return np.ravel(a) @ np.ravel(b)
 
 
 @composite(np.inner)
@@ -493,12 +525,13 @@ def _outer(a, b, out=None):
 @composite(np.tensordot)
 def _tensordot(a, b, axes=2):
     n, m = np.ndim(a), np.ndim(b)
-    if isinstance(axes, int | np.integer):
-        axes = (range(n - axes, n), range(axes))
-    left = [k % n for k in np.atleast_1d(axes[0]).tolist()]
-    right = [k % m for k in np.atleast_1d(axes[1]).tolist()]
-    kept_left, kept_right = [k for k in range(n) if k not in left], [k for k in range(m) if k not in right]
     shape_a, shape_b = np.shape(a), np.shape(b)
+    if isinstance(axes, int | np.integer):
+        if axes > min(n, m):
+            raise ValueError(f"tensordot: {shape_a} and {shape_b} do not both have {axes} axes")
+        axes = (range(n - axes, n), range(axes))
+    left, right = (list(normalize_axis_tuple(k, d)) for k, d in zip(axes, (n, m)))
+    kept_left, kept_right = [k for k in range(n) if k not in left], [k for k in range(m) if k not in right]
     if [shape_a[k] for k in left] != [shape_b[k] for k in right]:
         raise ValueError(f"tensordot: {shape_a} and {shape_b} do not agree along axes {left} and {right}")
     inner = math.prod(shape_a[k] for k in left)
@@ -528,6 +561,8 @@ def _einsum(subscripts, *operands, out=None, optimize=False):
         while twice := next((c for c in letters if letters.count(c) > 1), None):  # "ii": the diagonal, once
             i = letters.index(twice)
             j = letters.index(twice, i + 1)
+            if np.shape(x)[i] != np.shape(x)[j]:
+                raise ValueError(f"einsum: '{twice}' stands for axes of sizes {np.shape(x)[i]} and {np.shape(x)[j]}")
             x, letters = np.diagonal(x, 0, i, j), letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + twice
         elsewhere = output + "".join(other for k, other in enumerate(inputs) if k != len(ready))
         alone = tuple(i for i, c in enumerate(letters) if c not in elsewhere)
@@ -549,7 +584,7 @@ def spelled_out(subscripts, ndims):
     for k, (letters, n) in enumerate(zip(inputs, ndims)):
         if "..." in letters:
             inputs[k] = letters.replace("...", rest[most - (n - len(letters) + 3) :])
-        if len(inputs[k]) != n:
+        if len(inputs[k]) != n or not set(inputs[k]) <= set(string.ascii_letters):
             raise ValueError(f"einsum: '{letters}' does not fit an array with {n} axes")
     if not arrow:
         named = sorted(c for c in set(given) if c.isalpha() and given.count(c) == 1)
@@ -566,8 +601,8 @@ def _solve(a, b):
 
 @composite(np.linalg.slogdet)
 def _slogdet(a):
-    plain = np.linalg.slogdet(a.data)
-    return type(plain)(plain.sign, logabsdet(a))
+    magnitude, plain = logabsdet(a), np.linalg.slogdet(a.data)
+    return type(plain)(plain.sign, magnitude)
 
 
 # -- composites: shape and index ------------------------------------------------------------------------------------
@@ -623,7 +658,8 @@ def _flipud(m):
 def _repeat(a, repeats, axis=None):
     if axis is None:
         a, axis = np.ravel(a), 0
-    return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
+    n = a.shape[normalize_axis_index(axis, a.ndim)]
+    return np.take(a, np.repeat(np.arange(n), repeats), axis)
 
 
 @composite(np.tile)
@@ -638,7 +674,9 @@ def _tile(A, reps):
 
 @composite(np.pad)
 def _pad(array, pad_width, mode="constant", *, constant_values=0):
-    width = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
+    width = np.broadcast_to(pad_width, (array.ndim, 2))
+    if width.dtype.kind != "i":
+        raise TypeError(f"pad: pad_width is a whole number, or a pair of them per axis; found {pad_width!r}")
     if mode == "constant":
         shape = tuple(n + before + after for n, (before, after) in zip(array.shape, width))
         inside = tuple(slice(before, before + n) for n, (before, _) in zip(array.shape, width))
@@ -656,22 +694,27 @@ def _take(a, indices, axis=None, out=None, mode="raise"):
     _only_default("take", out=out)
     if axis is None:
         a, axis = np.ravel(a), 0
-    n = a.shape[axis]
-    indices = np.asarray(indices)
+    axis = normalize_axis_index(axis, a.ndim)
+    n, indices = a.shape[axis], np.asarray(indices, np.intp)
     if mode == "wrap":
         indices = indices % n
     elif mode == "clip":
         indices = np.clip(indices, 0, n - 1)
     elif mode != "raise":
         raise ValueError(f"take: unknown mode {mode!r}; known: raise, wrap, clip")
-    return a[(slice(None),) * (axis % a.ndim) + (indices,)]
+    return a[(slice(None),) * axis + (indices,)]
 
 
 @composite(np.take_along_axis)
 def _take_along_axis(arr, indices, axis=-1):
     if axis is None:
-        return np.ravel(arr)[indices]
-    axis = normalize_axis_index(axis, arr.ndim)
+        arr, axis = np.ravel(arr), 0
+    axis, indices = normalize_axis_index(axis, arr.ndim), np.asarray(indices)
+    if indices.ndim != arr.ndim or indices.dtype.kind not in "iu":
+        raise ValueError(
+            f"take_along_axis: the indices must be integers and have {arr.ndim} axes; found {indices.dtype} of shape "
+            f"{indices.shape}"
+        )
     index = [
         np.arange(n).reshape((1,) * k + (-1,) + (1,) * (arr.ndim - k - 1)) if k != axis else indices
         for k, n in enumerate(arr.shape)
@@ -683,7 +726,8 @@ def _take_along_axis(arr, indices, axis=-1):
 def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
     if axis is None:
         a, axis = np.ravel(a), 0
-    return np.take_along_axis(a, np.argsort(a.data, axis=axis, kind="stable"), axis)
+    kind = "stable" if kind is None and stable is None else kind
+    return np.take_along_axis(a, np.argsort(a.data, axis=axis, kind=kind, order=order, stable=stable), axis)
 
 
 @composite(np.diagonal)
@@ -698,6 +742,8 @@ def _diagonal(a, offset=0, axis1=0, axis2=1):
 def _diag(v, k=0):
     if v.ndim == 2:
         return np.diagonal(v, k)
+    if v.ndim != 1:
+        raise ValueError(f"diag: a vector or a matrix is needed; found shape {v.shape}")
     i, n = np.arange(v.shape[0]), v.shape[0] + abs(k)
     return scatter_add(v, (i - min(k, 0), i + max(k, 0)), (n, n))
 
