@@ -33,15 +33,9 @@ from tinyllm.autograd.verification import check, full_name
 
 HERE = Path(__file__).parent
 MODULES = {"rules": rules, "functions": functions, "kernels": kernels}
-SYMMETRIC = {
-    "equal",
-    "hypot",
-    "broadcast_shapes",
-    "maximum",
-    "minimum",
-    "max",
-    "min",
-}  # swapping their arguments changes nothing
+# Swapping the arguments of these changes nothing.
+SYMMETRIC = {"equal", "same", "hypot", "radius", "maximum", "minimum", "max", "min", "broadcast_shapes"}
+JOBS = os.cpu_count() or 1
 # How entries are made and what is said of wrong arguments: no derivative depends on it.
 MACHINERY = {"rule", "composite", "flat", "differentiable", "_only_default", "kernel", "references"}
 
@@ -129,7 +123,7 @@ class _Rename(ast.NodeTransformer):
 def skipped(node):
     """What no derivative depends on: errors, their conditions, annotations, defaults of named functions."""
     if isinstance(node, ast.If):
-        return isinstance(node.body[0], ast.Raise)
+        return isinstance(node.body[-1], ast.Raise)
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return getattr(node.value.func, "id", "") == "_only_default"
     return isinstance(node, ast.Raise | ast.JoinedStr | ast.arguments)
@@ -266,6 +260,15 @@ def traced(run, watched):
 
 def survives(file, changed, chosen):
     """None if every proof passes against the mutant, else the kind of the first one that does not."""
+    return verdict(os.waitpid(begin(file, changed, chosen), 0)[1])
+
+
+def verdict(status):
+    return [None, "case", "test", "hang"][min(os.waitstatus_to_exitcode(status) % 256, 3)]
+
+
+def begin(file, changed, chosen):
+    """The id of a process in which the proofs run against the mutant."""
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGALRM, lambda *_: os._exit(3))
@@ -282,7 +285,7 @@ def survives(file, changed, chosen):
         except BaseException:
             os._exit(1 if kind == "case" else 2)
         os._exit(0)
-    return [None, "case", "test", "hang"][min(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) % 256, 3)]
+    return pid
 
 
 def equivalents():
@@ -292,7 +295,7 @@ def equivalents():
         if line.startswith("# "):
             reason = line[2:]
         elif line.strip():
-            file, name, change = line.strip().split(" | ")
+            file, name, change = line.strip().split(" | ", 2)
             found[file, name, change] = reason
     return found
 
@@ -314,27 +317,38 @@ def main(only=()):
     print(f"{len(everything)} proofs, {sum(p[1] for p in everything):.0f} s", flush=True)
     known, start = equivalents(), time.perf_counter()
     counts = defaultdict(Counter)
-    survivors, unused = [], set(known)
+    survivors, unused, running = [], set(known), {}
+
+    def reap():
+        pid, status = os.wait()
+        mutant, line = running.pop(pid)
+        end = verdict(status)
+        if end is None and mutant in known:
+            end = "equivalent"
+            unused.discard(mutant)
+        elif end is None:
+            survivors.append(" | ".join(mutant))
+            print(f"  survives: {survivors[-1]}   line {line}", flush=True)
+        counts[mutant[:2]][end or "survived"] += 1
+
     for n, (file, name, change, line, whole, changed) in enumerate(mutants(only)):
         hit = [(k, s, run) for k, s, run, lines in everything if (file, line) in lines]
         if not hit:  # a line in the middle of a longer expression
             hit = [(k, s, run) for k, s, run, lines in everything if any((file, at) in lines for at in whole)]
-        end = survives(file, changed, hit)
-        unused.discard((file, name, change))
-        if end is None and (file, name, change) in known:
-            end = "equivalent"
-        elif end is None:
-            survivors.append(f"{file} | {name} | {change}")
-            print(f"  survives: {survivors[-1]}   line {line}, {len(hit)} proofs", flush=True)
-        counts[file, name][end or "survived"] += 1
+        if len(running) >= JOBS:
+            reap()
+        running[begin(file, changed, hit)] = (file, name, change), line
         if n % 200 == 199:
             print(f"{n + 1} mutants, {time.perf_counter() - start:.0f} s", flush=True)
+    while running:
+        reap()
     total = sum(counts.values(), Counter())
     print(f"{total.total()} mutants in {time.perf_counter() - start:.0f} s: {dict(total)}")
     if not only:
         files = {f: dict(sum((c for (g, _), c in counts.items() if g == f), Counter())) for f in MODULES}
         owners = {f"{f} {name}": dict(c) for (f, name), c in sorted(counts.items())}
-        text = json.dumps({"total": dict(total), "files": files, "owners": owners, "survivors": survivors}, indent=1)
+        found = {"total": dict(total), "files": files, "owners": owners, "survivors": sorted(survivors)}
+        text = json.dumps(found, indent=1, sort_keys=True)
         (HERE / "mutants.json").write_text(text + "\n", encoding="utf-8")
         for old in sorted(unused):
             print("no longer made, or noticed now:", " | ".join(old))

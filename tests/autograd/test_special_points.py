@@ -9,7 +9,7 @@ import pytest
 
 from tinyllm import Tensor, gradcheck
 from tinyllm.autograd.functions import concatenate, erf, erfc, log_softmax, logsumexp, rsqrt, softmax
-from tinyllm.autograd.kernels import embedding_lookup
+from tinyllm.autograd.kernels import embedding_lookup, lstm, lstm_from_rules
 
 INF, NAN = np.inf, np.nan
 
@@ -27,6 +27,10 @@ POINTS = {
     "the power 0.0, a number, of 0": (lambda x: x**0.0, [[0.0, 3.0]], [[0, 0]]),
     "logaddexp of nothing": (np.logaddexp, [[-INF, 0.0], [-INF, -INF]], [[0, 1], [0, 0]]),
     "logaddexp2 of nothing": (np.logaddexp2, [[-INF, 0.0], [-INF, -INF]], [[0, 1], [0, 0]]),
+    "logaddexp of nothing and something": (np.logaddexp, [[-INF, 1.0], [0.0, -INF]], [[0, 1], [1, 0]]),
+    "logaddexp2 of nothing and something": (np.logaddexp2, [[-INF, 1.0], [0.0, -INF]], [[0, 1], [1, 0]]),
+    "maximum passes NaN on": (np.maximum, [[NAN, 1.0], [1.0, NAN]], [[1, 0], [0, 1]]),
+    "max passes NaN on": (np.max, [[NAN, 1.0]], [[1, 0]]),
     "clip at its lower bound": (np.clip, [[1.0], [1.0], [2.0]], [[1], [0], [0]]),
     "clip at its upper bound": (np.clip, [[2.0], [1.0], [2.0]], [[1], [0], [0]]),
     "clip below equal bounds": (np.clip, [[0.0], [1.0], [1.0]], [[0], [1], [0]]),
@@ -102,6 +106,12 @@ np.moveaxis(C, (0, 1), (2, 0))   np.moveaxis(C, -1, 0)   np.moveaxis(C, [2, 0], 
 np.array_split(V, np.int64(3))[1]   np.split(V, np.int64(4))[1]   np.split(C, [1], 2)[1]   np.array_split(C, 3, -1)[0]
 np.stack([M, M], 1)   np.concatenate([V, V[:2]])   np.concatenate([C, C], -2)   np.fliplr(C)   np.flipud(C)
 np.vdot(M, M)   np.clip(V, None, 0.3)
+np.average(M, 1, keepdims=True)   np.average(M, 1, V[:4] + 5, keepdims=True)   np.average(C, 1, V[:3] + 5)
+np.average(C, (2, 0), C[:, 0].T + 5)   np.average(C, (0, 2), C[:, 0] + 5)   np.average(C, weights=C + 9)
+np.average(C, -1, V[:4] + 5)   np.diagonal(M[:2])   np.diagonal(M[:2], 1)
+np.diagonal(M.T[:, :2], -1)   np.diag(M[:2], 1)
+np.diag(V[:3])   np.column_stack([V[:3], V[:3]])   np.column_stack([M, M])   np.hstack([V[:2], V[0]])
+np.linalg.norm(V, 1.5)   np.linalg.norm(V, -2)   np.linalg.norm(C, -0.5, 1)   np.hstack([V])   np.hstack([M])
 """
 LINES = [line for lines in LINES.split("\n") for line in lines.split("  ") if line]
 LINES = [line.strip() for line in LINES]
@@ -125,6 +135,24 @@ def test_std_and_norm_of_zeros_are_0():
     for f in (np.std, np.linalg.norm, lambda x: np.linalg.norm(x, 3)):
         assert float(f(Tensor([0.0, 0.0], requires_grad=True))) == 0
     assert float(np.linalg.norm(Tensor([1.0, 0.0], requires_grad=True))) == 1
+    assert float(np.linalg.norm(Tensor([INF, INF], requires_grad=True), -2)) == INF
+
+
+@pytest.mark.parametrize("how", [{}, {"stable": True}, {"kind": "stable"}])
+def test_equal_values_keep_their_order_when_sorted(how):
+    x, weights = Tensor(np.zeros(100), requires_grad=True), np.arange(100.0)
+    np.sum(np.sort(x, **how) * weights).backward()
+    np.testing.assert_array_equal(x.grad, weights)
+
+
+def test_the_lstm_computes_in_the_widest_of_its_dtypes():
+    x, kernel = (
+        np.random.default_rng(i).standard_normal(s).astype(np.float32) for i, s in [(0, (2, 3, 2)), (1, (2, 8))]
+    )
+    h, c, recurrent = (np.random.default_rng(i).standard_normal(s) for i, s in [(2, (2, 2)), (3, (2, 2)), (4, (2, 8))])
+    fused, readable = (f(Tensor(x), h, c, kernel, recurrent, None) for f in (lstm, lstm_from_rules))
+    for a, b in zip(fused, readable):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-13)
 
 
 def test_split_refuses_8_in_3_parts_of_which_two_are_equal():

@@ -161,10 +161,12 @@ def find(names: Iterable[str]) -> list[Callable]:
     """
     found: list[Callable] = []
     for name in names:
-        same = [f for f in CASES if name in (full_name(f), full_name(f).removeprefix("np."), f.__name__)]
+        bare = name.removeprefix("np.")
+        alias = getattr(np, bare, None)  # np.abs is np.absolute
+        same = [f for f in CASES if name in (full_name(f), f.__name__) or full_name(f) == f"np.{bare}" or f is alias]
         if not same:
-            bare = {f.__name__: full_name(f) for f in CASES}
-            near = [bare[n] for n in difflib.get_close_matches(name.rpartition(".")[2], bare, n=4, cutoff=0.5)]
+            known = {f.__name__: full_name(f) for f in CASES}
+            near = [known[n] for n in difflib.get_close_matches(name.rpartition(".")[2], known, n=4, cutoff=0.5)]
             hint = f"near ones: {', '.join(near)}" if near else "see tinyllm.ops.differentiable()"
             raise ValueError(f"unknown function {name!r}; {hint}")
         found += [f for f in same if f not in found]
