@@ -242,7 +242,7 @@ def matmul_b(g, y, a, b):
 
 def inverse(axes, n):
     """The permutation that undoes `axes` (None: the axes reversed)."""
-    return None if axes is None else tuple(np.argsort([a % n for a in axes]))
+    return None if axes is None else tuple(np.argsort(np.atleast_1d(np.mod(axes, n))))
 
 
 def part(g, i, arrays, axis):
@@ -352,11 +352,11 @@ rule(clip)            (lambda g, y, x, low, high: g * (np.greater_equal(x, low) 
 
 
 @composite(np.clip)
-def _clip(x, a_min=None, a_max=None, *, min=None, max=None):
+def _clip(a, a_min=None, a_max=None, *, min=None, max=None):
     if (a_min is not None or a_max is not None) and (min is not None or max is not None):
         raise TypeError("clip: give the bounds as a_min and a_max or as min and max, not as both")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    return clip(x, -np.inf if low is None else low, np.inf if high is None else high)
+    return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
 @composite(np.concatenate)
