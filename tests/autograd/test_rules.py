@@ -313,3 +313,20 @@ def test_split_refuses_unequal_parts_and_array_split_does_not():
     assert [part.shape for part in np.array_split(x, 2)] == [(3,), (2,)]
     with pytest.raises(ValueError, match="at least 1"):
         np.array_split(x, 0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(x, axis=0),
+        lambda x: np.prod(x, axis=-1),
+        lambda x: np.max(x, axis=0),
+        lambda x: np.cumprod(x, axis=0),
+        lambda x: np.column_stack([x, x * x]),
+    ],
+)
+def test_a_number_is_reduced_along_an_axis_as_numpy_does(f):
+    x = np.array(1.5)
+    np.testing.assert_array_equal(f(Tensor(x)).data, f(x))
+    assert f(Tensor(x)).shape == np.shape(f(x))
+    assert gradcheck(f, x, order=2).ok

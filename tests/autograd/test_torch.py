@@ -526,13 +526,6 @@ THEIRS = {
     "nn_functional_hardsigmoid": lambda torch: lambda x: torch.nn.functional.relu6(x + 3) / 6,
 }
 
-# What ours gets wrong
-OURS_FAILS = {
-    "sum": "np.sum(number, axis=0) works in NumPy; on a Tensor its backward raises",
-    "prod": "np.prod(number, axis=0) works in NumPy and raises on a Tensor",
-    "column_stack": "np.column_stack takes numbers in NumPy and raises on a Tensor of no axes",
-}
-
 # Where more samples are skipped than compared
 MOSTLY_SKIPPED = {
     "nn_functional_scaled_dot_product_attention": "half of the samples have dropout, whose random numbers differ",
@@ -661,12 +654,7 @@ def pytorch():
     pytest.importorskip("expecttest")  # PyTorch's list of samples needs it
 
 
-def marked(name):
-    marks = [pytest.mark.xfail(strict=True, reason=OURS_FAILS[name])] if name in OURS_FAILS else []
-    return pytest.param(name, marks=marks)
-
-
-@pytest.mark.parametrize("name", [marked(name) for name in OPERATIONS])
+@pytest.mark.parametrize("name", list(OPERATIONS))
 def test_every_sample_has_pytorchs_value_and_gradients(name):
     found = compare(name)
     assert not found.wrong, "\n".join(found.wrong)
@@ -674,7 +662,7 @@ def test_every_sample_has_pytorchs_value_and_gradients(name):
 
 
 def test_at_least_90_operations_are_compared_and_no_sample_is_skipped_without_a_reason():
-    compared = {f for name, (f, _) in OPERATIONS.items() if compare(name).compared and name not in OURS_FAILS}
+    compared = {f for name, (f, _) in OPERATIONS.items() if compare(name).compared}
     assert compared <= {*TABLE, *COMPOSITES}
     assert len(compared) >= 120
     for name in OPERATIONS:

@@ -115,7 +115,7 @@ def differentiable() -> list[str]:
 
 def spread(g, x, axis=None, keepdims=False):
     """g, or y, of a reduction of x over `axis`, with the reduced axes back as axes of length 1."""
-    if axis is None:
+    if axis is None or not x.ndim:
         return np.reshape(g, (1,) * x.ndim)
     return g if keepdims else np.expand_dims(g, axis)
 
@@ -179,7 +179,7 @@ def root(x, power=0.5):
 
 def folded(x, axis):
     """x with the axes of a reduction as one axis, in front."""
-    if axis is None:
+    if axis is None or not x.ndim:
         return np.ravel(x)
     axes = axis if isinstance(axis, tuple) else (axis,)
     x = np.moveaxis(x, axes, tuple(range(len(axes))))
@@ -432,12 +432,13 @@ def _prod(a, axis=None, dtype=None, out=None, keepdims=False):
 def _cumprod(a, axis=None, dtype=None, out=None):
     """Each product times the one that ends where it begins: log2(n) rounds, no division."""
     _only_default("cumprod", dtype=dtype, out=out)
-    x = np.ravel(a) if axis is None else np.moveaxis(a, axis, 0)
+    flat = axis is None or not a.ndim
+    x = np.ravel(a) if flat else np.moveaxis(a, axis, 0)
     step = 1
     while step < x.shape[0]:
         x = np.concatenate([x[:step], x[step:] * x[:-step]])
         step *= 2
-    return x if axis is None else np.moveaxis(x, 0, axis)
+    return x if flat else np.moveaxis(x, 0, axis)
 
 
 @composite(np.diff)
@@ -631,7 +632,7 @@ def _hstack(tup):
 
 @composite(np.column_stack)
 def _column_stack(tup):
-    return np.concatenate([np.expand_dims(x, 1) if np.ndim(x) == 1 else x for x in tup], axis=1)
+    return np.concatenate([np.reshape(x, (-1, 1)) if np.ndim(x) < 2 else x for x in tup], axis=1)
 
 
 @composite(np.atleast_1d)
