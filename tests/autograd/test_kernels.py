@@ -14,6 +14,7 @@ from tinyllm.autograd.kernels import (
     lstm_step,
     references,
 )
+from tinyllm.autograd.recurrent_kernels import gru, gru_from_rules, simple_rnn, simple_rnn_from_rules
 from tinyllm.autograd.tensor import as_array
 
 
@@ -25,6 +26,19 @@ def lstm_arguments(batch=2, steps=3, features=2, units=3, bias=True, mask=None):
     shapes = [(batch, steps, features), (batch, units), (batch, units), (features, 4 * units), (units, 4 * units)]
     arrays = [0.7 * normal(*s, seed=i) for i, s in enumerate(shapes)]
     return [*arrays, 0.7 * normal(4 * units, seed=9) if bias else None, mask]
+
+
+def gru_arguments(batch=2, steps=3, features=2, units=3, bias=True, mask=None, reset_after=True):
+    shapes = [(batch, steps, features), (batch, units), (features, 3 * units), (units, 3 * units)]
+    arrays = [0.7 * normal(*s, seed=i) for i, s in enumerate(shapes)]
+    biases = 0.7 * normal(2, 3 * units, seed=9)
+    return [*arrays, (biases if reset_after else biases[0]) if bias else None, mask, reset_after]
+
+
+def simple_rnn_arguments(batch=2, steps=3, features=2, units=3, bias=True, mask=None):
+    shapes = [(batch, steps, features), (batch, units), (features, units), (units, units)]
+    arrays = [0.7 * normal(*s, seed=i) for i, s in enumerate(shapes)]
+    return [*arrays, 0.7 * normal(units, seed=9) if bias else None, mask]
 
 
 MASKS = {
@@ -55,6 +69,24 @@ CASES = {
     "lstm without bias": (lstm, lstm_arguments(bias=False)),
     "lstm far out": (lstm, [40 * a if a is not None else a for a in lstm_arguments()]),
     **{f"lstm, mask {name}": (lstm, lstm_arguments(mask=mask)) for name, mask in MASKS.items()},
+    **{
+        f"{f.__name__}, {name}": (f, arguments(**options))
+        for f, arguments, more in [
+            (gru, gru_arguments, {"reset_after": True}),
+            (gru, gru_arguments, {"reset_after": False}),
+            (simple_rnn, simple_rnn_arguments, {}),
+        ]
+        for name, options in {
+            f"plain {more}": more,
+            f"one step {more}": {"steps": 1} | more,
+            f"one row {more}": {"batch": 1} | more,
+            f"no rows {more}": {"batch": 0} | more,
+            f"no bias {more}": {"bias": False} | more,
+            **{f"mask {name} {more}": {"mask": mask} | more for name, mask in MASKS.items()},
+        }.items()
+    },
+    "gru far out": (gru, [40 * a if isinstance(a, np.ndarray) else a for a in gru_arguments()]),
+    "simple_rnn far out": (simple_rnn, [40 * a if a is not None else a for a in simple_rnn_arguments()]),
 }
 every_case = pytest.mark.parametrize("kernel, arrays", CASES.values(), ids=CASES)
 
@@ -121,6 +153,29 @@ def test_float32_stays_float32_through_a_kernel(kernel, arrays):
 def test_a_loss_may_use_one_of_the_outputs_only(used, mask, create_graph):
     arrays = lstm_arguments(mask=mask)
     agree(run(lstm, arrays, used, create_graph=create_graph), run(lstm_from_rules, arrays, used))
+
+
+@pytest.mark.parametrize("used", [0, 1])
+@pytest.mark.parametrize("mask", [None, MASKS["random"]], ids=["no mask", "mask"])
+@pytest.mark.parametrize("fused, readable, arguments", [
+    (gru, gru_from_rules, gru_arguments),
+    (simple_rnn, simple_rnn_from_rules, simple_rnn_arguments),
+])  # fmt: skip
+def test_a_loss_may_use_the_outputs_or_the_last_state(fused, readable, arguments, used, mask):
+    arrays = arguments(mask=mask)
+    agree(run(fused, arrays, used), run(readable, arrays, used))
+
+
+@pytest.mark.parametrize("arguments", [simple_rnn_arguments, gru_arguments])
+def test_a_graph_that_is_kept_goes_backward_twice_through_a_recurrent_kernel(arguments):
+    f = gru if arguments is gru_arguments else simple_rnn
+    leaves = [Tensor(a, requires_grad=True) if isinstance(a, np.ndarray) else a for a in arguments()]
+    loss = np.sum(f(*leaves)[0])
+    loss.backward(retain_graph=True)
+    once = [t.grad.copy() for t in leaves if isinstance(t, Tensor)]
+    loss.backward()
+    for first, t in zip(once, leaves):
+        np.testing.assert_allclose(t.grad, 2 * first, rtol=1e-14)
 
 
 def test_an_output_may_be_used_twice_and_another_not_at_all():
@@ -223,3 +278,11 @@ def test_errors_of_kernels_say_what_was_found():
         cross_entropy_with_logits(table, [0, 1, 2, 0])
     with pytest.raises(ValueError, match=r"lstm: shapes .*x is \(batch, time, features\)"):
         lstm(table, table, table, table, table, None)
+    with pytest.raises(ValueError, match=r"gru: shapes .*x is \(batch, time, features\).*\(units, 3 units\)"):
+        gru(table, table, table, table, None)
+    with pytest.raises(ValueError, match=r"simple_rnn: shapes .*x is \(batch, time, features\).*\(units, units\)"):
+        simple_rnn(table, table, table, table, None)
+    with pytest.raises(
+        ValueError, match=r"gru: shapes .*the bias is \(2, 3 units\) with reset_after, \(3 units,\) without"
+    ):
+        gru(*[Tensor(a) for a in gru_arguments()[:4]], np.zeros(9))

@@ -45,6 +45,8 @@ from tinyllm.autograd.network import (
     silu,
     softsign,
 )
+from tinyllm.autograd.recurrent_kernels import gru as gru_kernel
+from tinyllm.autograd.recurrent_kernels import simple_rnn
 from tinyllm.autograd.tensor import astype, getitem
 
 __all__ = ["CASES"]
@@ -223,6 +225,21 @@ CASES = {
             lambda *args: lstm(*args, MASK),
             *[0.5 * normal(*s, seed=i) for i, s in enumerate([(2, 3, 2), (2, 2), (2, 2), (2, 8), (2, 8), (8,)])],
         )
+    ],
+    simple_rnn: [
+        (
+            lambda *args, mask=mask: simple_rnn(*args, mask),
+            *[0.5 * normal(*s, seed=i) for i, s in enumerate([(2, 3, 2), (2, 2), (2, 2), (2, 2), (2,)])],
+        )
+        for mask in (None, MASK)
+    ],
+    gru_kernel: [
+        (
+            lambda *args, after=reset_after, mask=mask: gru_kernel(*args, mask, after),
+            *[0.5 * normal(*s, seed=i) for i, s in enumerate([(2, 3, 2), (2, 2), (2, 6), (2, 6), bias])],
+        )
+        for reset_after, bias in ((True, (2, 6)), (False, (6,)))
+        for mask in (None, MASK)
     ],
     np.positive: unary(np.positive),
     np.fabs: unary(np.fabs, distinct),

@@ -142,34 +142,65 @@ def embedding_lookup(table, ids):
 # -- LSTM -----------------------------------------------------------------------------------------------------------
 
 
-def lstm_step(z, h, c, recurrent_kernel, activation=np.tanh, recurrent_activation=sigmoid):
+def gated_product(x, kernel, keep=None):
+    """x @ kernel; with dropout each gate sees x through a mask of its own, keep (gates, batch, features)."""
+    if keep is None:
+        return x @ kernel
+    return np.concatenate([(x * k) @ part for k, part in zip(keep, np.split(kernel, len(keep), axis=1))], axis=-1)
+
+
+def over_time(step, z, states, mask=None):
+    """A recurrence, one readable step after another: states = step(z[:, t], *states), the first of which is the output.
+
+    z (batch, time, ...). Where mask (batch, time) is 0 the step is skipped: the states stay, and the output repeats
+    (zero before the first step). Returns the outputs (batch, time, units) and the last states.
+    """
+    output, outputs = np.zeros(states[0].shape, states[0].dtype), []
+    for t in range(z.shape[1]):
+        new = step(z[:, t], *states)
+        if mask is None:
+            states, output = new, new[0]
+        else:
+            seen = mask[:, t, None]
+            states = [np.where(seen, after, before) for after, before in zip(new, states)]
+            output = np.where(seen, new[0], output)
+        outputs.append(output)
+    return np.stack(outputs, axis=1), *states
+
+
+def lstm_step(z, h, c, recurrent_kernel, activation=np.tanh, recurrent_activation=sigmoid, keep=None):
     """One step of an LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000). Gates in Keras's order.
 
     z (batch, 4 units) is the input's share, x @ kernel + bias; h, c (batch, units) are the hidden and the cell state.
     """
-    i, f, g, o = np.split(z + h @ recurrent_kernel, 4, axis=-1)
+    i, f, g, o = np.split(z + gated_product(h, recurrent_kernel, keep), 4, axis=-1)
     c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
     return recurrent_activation(o) * activation(c), c
 
 
 def lstm_from_rules(
-    x, h, c, kernel, recurrent_kernel, bias, mask=None, activation=np.tanh, recurrent_activation=sigmoid
+    x,
+    h,
+    c,
+    kernel,
+    recurrent_kernel,
+    bias,
+    mask=None,
+    activation=np.tanh,
+    recurrent_activation=sigmoid,
+    keep=(None, None),
 ):
     """The LSTM over time, one readable step after another: the reference of `lstm`, same arguments and results.
 
-    Where mask is 0 the step is skipped: both states stay, and the output repeats (zero before the first step).
+    keep: masks of dropout for the input (4, batch, 1, features) and the state (4, batch, units), or None.
     """
-    z = x @ kernel if bias is None else x @ kernel + bias
-    output, outputs = np.zeros(h.shape, h.dtype), []
-    for t in range(x.shape[1]):
-        new_h, new_c = lstm_step(z[:, t], h, c, recurrent_kernel, activation, recurrent_activation)
-        if mask is None:
-            h, c, output = new_h, new_c, new_h
-        else:
-            seen = mask[:, t, None]
-            h, c, output = np.where(seen, new_h, h), np.where(seen, new_c, c), np.where(seen, new_h, output)
-        outputs.append(output)
-    return np.stack(outputs, axis=1), h, c
+    z = gated_product(x, kernel, keep[0])
+    z = z if bias is None else z + bias
+
+    def step(z, h, c):
+        return lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation, keep[1])
+
+    return over_time(step, z, (h, c), mask)
 
 
 @kernel(reference=lstm_from_rules)
