@@ -1,0 +1,1 @@
+"""Experiments: small programs that show what a gradient, a checker or an optimizer does."""
