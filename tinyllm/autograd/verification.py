@@ -21,7 +21,8 @@ import numpy as np
 
 from tinyllm.autograd import rules
 from tinyllm.autograd.cases import CASES
-from tinyllm.autograd.gradcheck import _gradients, gradcheck
+from tinyllm.autograd.gradcheck import gradcheck
+from tinyllm.autograd.gradcheck.subjects import listed, pull
 from tinyllm.autograd.graph import reachable
 from tinyllm.autograd.kernels import KERNELS
 from tinyllm.autograd.tensor import TABLE, Tensor, as_array
@@ -99,7 +100,7 @@ def check(f: Callable, *arrays: np.ndarray, orders: int = 3) -> tuple[dict[int, 
             report = gradcheck(g, *arrays, rtol=TOLERANCES[order])
             errors[order] = report.error
             if not report.ok:
-                return errors, f"order {order}: {str(report).splitlines()[1].strip()}"
+                return errors, f"order {order}: {report.diagnosis}, relative error {report.error:.1e}"
             g = slope(g, arrays, order)
     except Exception as error:  # whatever a wrong derivative raises, the walk goes on and reports it
         return errors, f"{type(error).__name__}: {error}"
@@ -111,7 +112,7 @@ def slope(f: Callable, arrays: Sequence[np.ndarray], seed: int) -> Callable:
     positions = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
     rng = np.random.default_rng(seed)
     upstream = [rng.standard_normal(y.shape) for y in listed(f(*map(Tensor, arrays)))]
-    return lambda *args: tuple(_gradients(f, list(args), positions, upstream, create_graph=True))
+    return lambda *args: pull(f, args, positions, upstream)
 
 
 def witnesses(f: Callable, arrays: Sequence[np.ndarray]) -> Iterator[tuple[str, list, list]]:
@@ -126,13 +127,9 @@ def witnesses(f: Callable, arrays: Sequence[np.ndarray]) -> Iterator[tuple[str, 
     if kernels:
         positions = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
         upstream = [np.random.default_rng(i).standard_normal(y.shape) for i, y in enumerate(values)]
-        own, referred = (_gradients(f, list(arrays), positions, upstream, create_graph=c) for c in (False, True))
-        yield "gradients of kernel and reference", own, referred
+        own, referred = (pull(f, args, positions, upstream) for args in (arrays, leaves))  # leaves: it is recorded
+        yield "gradients of kernel and reference", list(own), list(referred)
     yield "value on Tensors and on arrays", values, listed(f(*arrays))
-
-
-def listed(ys: Any) -> list:
-    return list(ys) if isinstance(ys, tuple | list) else [ys]
 
 
 def apart(got: list, expected: list) -> float:
