@@ -71,14 +71,15 @@ def pytorch(case: Case):
         @staticmethod
         def forward(ctx, *xs):
             ctx.save_for_backward(*xs)
-            return torch.from_numpy(case.f(*(x.numpy() for x in xs)))
+            return torch.from_numpy(case.f(*(x.detach().numpy() for x in xs)))
 
         @staticmethod
         def backward(ctx, g):
             ds = case.gradient(g.numpy(), *(x.detach().numpy() for x in ctx.saved_tensors))
             return tuple(torch.from_numpy(d) for d in ds)
 
-    xs = [torch.tensor(x, requires_grad=True) for x in case.floats]
+    copied = (torch.from_numpy(x).clone(memory_format=torch.contiguous_format) for x in case.floats)
+    xs = [x.requires_grad_() for x in copied]
     return lambda: Wrapped.apply(*xs), lambda: torch.autograd.gradcheck(Wrapped.apply, xs)
 
 
