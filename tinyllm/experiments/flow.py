@@ -1,0 +1,351 @@
+"""How gradients travel: through layers, through time, and how much of them arrives at each weight."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinyllm.autograd import grad
+from tinyllm.autograd.gradcheck.differences import METHODS, slope
+from tinyllm.autograd.kernels import lstm, lstm_step
+from tinyllm.autograd.tensor import as_array
+from tinyllm.experiments.picture import COLOURS, INK, Experiment, at_least, caption, colours, progress, table
+from tinyllm.initializers import Orthogonal
+from tinyllm.layers import LSTM
+
+__all__ = ["Flow", "Growth", "Norms", "depth", "gradient_flow", "gradient_norms", "sequence_length"]
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+# -- the further, the smaller, the harder to check ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Growth(Experiment):
+    """What depth() or sequence_length() found, one number for each size; errors are relative to the gradient."""
+
+    what: str
+    sizes: np.ndarray
+    gradient: np.ndarray
+    float32: np.ndarray
+    central: np.ndarray
+    richardson: np.ndarray
+    PANELS: ClassVar = (1, 2)
+    SIZE: ClassVar = (9.0, 4.0)
+
+    def __str__(self) -> str:
+        columns = self.sizes, self.gradient, self.float32, self.central, self.richardson
+        rows = [[int(n), *map(float, errors)] for n, *errors in zip(*columns)]
+        return table([self.what, "gradient", "float32 error", "central error", "Richardson error"], rows)
+
+    def draw(self, *axes: Any) -> None:
+        left, right = axes
+        left.loglog(self.sizes, self.gradient, "o-", color=INK)
+        left.set(xlabel=self.what, ylabel="norm of the gradient at the far end")
+        ends = f"from {self.gradient[0]:.0e} to {self.gradient[-1]:.0e}"
+        caption(left, f"Gradient {ends} over {self.sizes[-1]} {self.what}", 56)
+        lines = {"engine in float32": self.float32, "central": self.central, "Richardson": self.richardson}
+        for (text, errors), colour in zip(lines.items(), COLOURS):
+            right.loglog(self.sizes, np.maximum(errors, 1e-17), "o-", color=colour, label=text)
+        right.loglog(self.sizes, EPS ** (2 / 3) / self.gradient, ":", color=INK, label="eps^(2/3) / gradient")
+        right.set(xlabel=self.what, ylabel="relative error of the gradient")
+        right.set_ylim(top=1e3 * max(1.0, float(np.max([*self.central, *(EPS ** (2 / 3) / self.gradient)]))))
+        right.legend(loc="upper left", ncols=2)
+        blind = np.flatnonzero(self.central > 0.1)
+        found = f"are blind from {self.sizes[blind[0]]} {self.what} on" if len(blind) else "still see the gradient"
+        caption(right, f"Central differences {found}", 56)
+        for ax in axes:
+            ax.set_xticks(self.sizes, [str(n) for n in self.sizes])
+            ax.minorticks_off()
+
+
+def depth(
+    depths: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128), units: int = 16, gain: float = 1.0, seed: int = 0
+) -> Growth:
+    """The gradient at a network's input, and how well it is known, against the number of layers.
+
+    Each layer is h = tanh(h @ kernel + bias), the kernel orthogonal times `gain`, the bias normal with deviation 0.5;
+    the loss is a random weighted sum of the last h. The engine's float64 gradient is the truth for its own float32 and
+    for differences along random directions. Raises ValueError unless depths and units are positive whole numbers.
+
+    >>> depth((1, 4)).sizes
+    array([1, 4])
+    """
+    sizes = _sizes("depth", "depths", depths)
+    units = at_least("depth", "units", units)
+    rng = np.random.default_rng(seed)
+    kernels = [gain * Orthogonal()((units, units), rng, np.float64) for _ in range(max(sizes))]
+    biases = 0.5 * rng.standard_normal((max(sizes), units))
+    upstream = rng.standard_normal(units) / np.sqrt(units)
+
+    def network(layers: int) -> Callable:
+        def loss(h: Any) -> Any:
+            for kernel, bias in zip(kernels[:layers], biases):
+                h = np.tanh(h @ kernel.astype(h.dtype) + bias.astype(h.dtype))
+            return np.sum(h * upstream.astype(h.dtype))
+
+        return loss
+
+    return _grow("layers", sizes, network, rng.standard_normal(units), rng)
+
+
+def sequence_length(
+    lengths: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128), units: int = 8, forget_bias: float = 1.0, seed: int = 0
+) -> Growth:
+    """The gradient at an LSTM's first states, and how well it is known, against the number of time steps.
+
+    As depth(), for the states (h, c) before the first step; the inputs are normal, (lengths, 4). What is far back is
+    small, and a difference cannot see what is smaller than the rounding of the loss: about eps^(2/3) for central ones.
+
+    >>> sequence_length((1, 4)).sizes
+    array([1, 4])
+    """
+    sizes = _sizes("sequence_length", "lengths", lengths)
+    units = at_least("sequence_length", "units", units)
+    rng = np.random.default_rng(seed)
+    weights = _lstm_weights(4, units, forget_bias, 1.0, seed)
+    inputs = rng.standard_normal((1, max(sizes), 4))
+    upstream = rng.standard_normal((1, units)) / np.sqrt(units)
+
+    def network(steps: int) -> Callable:
+        def loss(states: Any) -> Any:
+            x, *w = (a.astype(states.dtype) for a in (inputs[:, :steps], *weights))
+            _, h, _ = lstm(x, states[0], states[1], *w)
+            return np.sum(h * upstream.astype(states.dtype))
+
+        return loss
+
+    return _grow("time steps", sizes, network, 0.5 * rng.standard_normal((2, 1, units)), rng)
+
+
+def _grow(what: str, sizes: list[int], network: Callable, x: np.ndarray, rng: np.random.Generator) -> Growth:
+    """The gradient of network(n) at x for each size n, in double and single precision and by differences."""
+    found = []
+    directions = [v / np.linalg.norm(v) for v in rng.standard_normal((8, *x.shape))]
+    for n in progress(sizes, what):
+        f = network(n)
+        true, single = grad(f)(x), grad(f)(x.astype(np.float32))
+        norm = float(np.linalg.norm(true))
+        errors = [float(np.linalg.norm(single - true)) / norm]
+        for method in ("central", "richardson"):
+            h = METHODS[method].best_step()
+            apart = [float(slope(f, x, v, h, method)) - float(np.sum(true * v)) for v in directions]
+            errors.append(float(np.linalg.norm(apart)) / norm * np.sqrt(x.size / len(directions)))
+        found.append((norm, *errors))
+    return Growth(what, np.array(sizes), *np.array(found).T)
+
+
+def _sizes(caller: str, name: str, sizes: Sequence[int]) -> list[int]:
+    if not len(sizes):
+        raise ValueError(f"{caller}: {name} is empty; give a few numbers such as (1, 2, 4)")
+    return sorted({at_least(caller, name, n) for n in sizes})
+
+
+def _lstm_weights(features: int, units: int, forget_bias: float, recurrent_scale: float, seed: int) -> list:
+    layer = LSTM(units, dtype="float64", seed=seed)
+    layer.ensure_built((None, None, features))
+    kernel, recurrent_kernel, bias = layer.get_weights()
+    bias[units : 2 * units] = forget_bias
+    return [kernel, recurrent_scale * recurrent_kernel, bias]
+
+
+# -- through time ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Flow(Experiment):
+    """What gradient_flow() found: norms of d loss / d state before step t + 1, for t = 0 .. steps.
+
+    hidden, cell (forget biases, steps + 1) belong to the LSTM, plain (steps + 1,) to the tanh network.
+    """
+
+    forget_biases: np.ndarray
+    hidden: np.ndarray
+    cell: np.ndarray
+    plain: np.ndarray
+
+    @property
+    def kept(self) -> np.ndarray:
+        """For each forget bias, the gradient at the first state over the gradient at the last, h and c together."""
+        both = np.hypot(self.hidden, self.cell)
+        return both[:, 0] / both[:, -1]
+
+    def __str__(self) -> str:
+        rows = [[f"LSTM, forget bias {b:g}", float(k)] for b, k in zip(self.forget_biases, self.kept)]
+        rows.append(["plain tanh network", float(self.plain[0] / self.plain[-1])])
+        return table(["network", "gradient kept"], rows)
+
+    def draw(self, *axes: Any) -> None:
+        (ax,) = axes
+        steps = len(self.plain) - 1
+        t = np.arange(steps + 1)
+        for bias, h, c, colour in zip(self.forget_biases, self.hidden, self.cell, colours(len(self.hidden))):
+            if len(self.hidden) == 1:
+                ax.semilogy(t, h, "--", color=colour, label="LSTM, hidden state h")
+                ax.semilogy(t[:-1], c[:-1], color=colour, label="LSTM, cell state c")
+            else:
+                ax.semilogy(t, np.hypot(h, c), color=colour, label=f"forget bias {bias:g}")
+        ax.semilogy(t, self.plain, ":", color=INK, label="plain tanh network")
+        ax.set(xlabel="time step t (the loss is at the last)", ylabel="norm of d loss / d state at t")
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        least, most = int(np.argmin(self.kept)), int(np.argmax(self.kept))
+        found = f"{self.kept[least]:.1g} of the gradient at forget bias {self.forget_biases[least]:g}"
+        if least != most:
+            found += f", {self.kept[most]:.1g} at {self.forget_biases[most]:g}"
+        caption(ax, f"{steps} steps back: {found}", 76)
+
+
+def gradient_flow(
+    forget_bias: float | Iterable[float] = (-2.0, 0.0, 1.0, 2.0, 5.0),
+    units: int = 32,
+    steps: int = 50,
+    recurrent_scale: float = 1.0,
+    seed: int = 0,
+) -> Flow:
+    """How much of a loss at the last step reaches the states before it, through an LSTM and a plain tanh network.
+
+    The cell state is multiplied by sigmoid(forget gate) at each step, so its gradient is too: a bias of 1 keeps about
+    0.73 a step, a bias of 5 0.993 (F. Gers et al. 2000; R. Jozefowicz et al. 2015, section 2). The weights are those of
+    a new layers.LSTM, the recurrent ones times recurrent_scale; beyond 1 the gradient may explode. The loss is
+    a random weighted sum of the last h, inputs are normal, the mean square is taken over a batch of 8.
+
+    >>> few, many = gradient_flow([-2, 5], units=8, steps=20).kept
+    >>> few < 1e-6, many > 0.1
+    (True, True)
+    """
+    biases = [float(b) for b in np.atleast_1d(np.asarray(forget_bias, np.float64))]
+    if not biases or not np.isfinite(biases).all():
+        raise ValueError(f"gradient_flow: forget_bias must be a finite number or a list of them; found {forget_bias!r}")
+    units, steps = at_least("gradient_flow", "units", units), at_least("gradient_flow", "steps", steps)
+    rng, features, batch = np.random.default_rng(seed), 8, 8
+    x = rng.standard_normal((batch, steps, features))
+    upstream = rng.standard_normal((batch, units))
+    upstream /= np.linalg.norm(upstream, axis=-1, keepdims=True)
+    nudge = np.zeros((steps + 1, batch, units))  # added to each state: its gradient is the gradient of the state
+
+    def through_lstm(dh: Any, dc: Any, weights: list) -> Any:
+        kernel, recurrent_kernel, bias = weights
+        h, c = dh[0], dc[0]
+        for t in range(steps):
+            h, c = lstm_step(x[:, t] @ kernel + bias, h, c, recurrent_kernel)
+            h, c = h + dh[t + 1], c + dc[t + 1]
+        return np.sum(h * upstream)
+
+    def through_plain(dh: Any) -> Any:
+        kernel, recurrent_kernel, _ = _lstm_weights(features, units, 0.0, recurrent_scale, seed)
+        h = dh[0]
+        for t in range(steps):
+            h = np.tanh(x[:, t] @ kernel[:, :units] + h @ recurrent_kernel[:, :units]) + dh[t + 1]
+        return np.sum(h * upstream)
+
+    def size(gradient: Any) -> np.ndarray:
+        return np.sqrt(np.mean(np.sum(np.square(gradient), axis=-1), axis=-1))
+
+    hidden, cell = [], []
+    for b in progress(biases, "forget bias"):
+        weights = _lstm_weights(features, units, b, recurrent_scale, seed)
+        dh, dc = grad(lambda dh, dc, w=weights: through_lstm(dh, dc, w), (0, 1))(nudge, nudge)
+        hidden.append(size(dh))
+        cell.append(size(dc))
+    return Flow(np.array(biases), np.array(hidden), np.array(cell), size(grad(through_plain)(nudge)))
+
+
+# -- at each weight -------------------------------------------------------------------------------------------------
+
+GATES = {"LSTM": ("i input", "f forget", "g candidate", "o output"), "GRU": ("z update", "r reset", "h candidate")}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Norms(Experiment):
+    """What gradient_norms() found: Frobenius norms of d loss / d weight.
+
+    layers["lstm"], weights["lstm/kernel"] and gates["lstm/kernel"]["f forget"] are numbers.
+    """
+
+    layers: dict[str, float]
+    weights: dict[str, float]
+    gates: dict[str, dict[str, float]]
+
+    def rows(self) -> list[tuple[int, str, float]]:
+        """(level, name, norm): each layer, followed by its weights, and each of these by its gates."""
+        rows = []
+        for layer, norm in self.layers.items():
+            rows.append((0, layer, norm))
+            for weight, n in self.weights.items():
+                if weight.rpartition("/")[0] == layer:
+                    rows.append((1, weight, n))
+                    rows += [(2, gate, g) for gate, g in self.gates.get(weight, {}).items()]
+        return rows
+
+    def __str__(self) -> str:
+        return table(["gradient of", "norm"], [["  " * level + name, norm] for level, name, norm in self.rows()])
+
+    def draw(self, *axes: Any) -> None:
+        (ax,) = axes
+        rows = self.rows()
+        if len(rows) > 40:  # a deep model: one bar for each layer
+            rows = [row for row in rows if row[0] == 0]
+        ax.figure.set_size_inches(6.5, 1.0 + 0.24 * len(rows))
+        norms, places = np.array([norm for *_, norm in rows]), np.arange(len(rows))
+        levels = np.array([level for level, *_ in rows])
+        for level, (what, colour) in enumerate(zip(("layer", "weight", "gate"), (INK, COLOURS[0], COLOURS[5]))):
+            if level in levels:
+                ax.barh(places[levels == level], norms[levels == level], color=colour, height=0.75, label=what)
+        for i, norm in enumerate(norms):
+            ax.annotate(f"{norm:.2g}", (norm, i), (3, 0), textcoords="offset points", va="center", fontsize=8)
+        ax.set_yticks(places, [name for _, name, _ in rows])
+        ax.set(xlabel="norm of the gradient", xlim=(0, max(norms) * 1.15 or 1.0), ylim=(len(rows) - 0.4, -0.6))
+        ax.grid(visible=False, axis="y")
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        most = max(self.layers, key=lambda name: self.layers[name])
+        share = self.layers[most] ** 2 / (sum(n * n for n in self.layers.values()) or 1.0)
+        caption(ax, f"The layer '{most}' has {share:.0%} of the squared norm", 56)
+
+
+def gradient_norms(model: Any, x: Any, y: Any) -> Norms:
+    """How large the gradient of a compiled model's loss over (x, y) is in each layer, weight and gate.
+
+    The kernels and biases of an LSTM are cut into its gates i, f, g, o, those of a GRU into z, r, h. The model is left
+    as it was, .grad included. Raises RuntimeError if it is not compiled.
+
+    >>> from tinyllm.layers import Dense
+    >>> from tinyllm.models import Sequential
+    >>> model = Sequential([Dense(1, use_bias=False, input_shape=(2,))])
+    >>> model.compile("sgd", "mse")
+    >>> list(gradient_norms(model, [[0.0, 0.0]], [1.0]).weights.values())
+    [0.0]
+    """
+    if getattr(model, "loss", None) is None:
+        raise RuntimeError(
+            "gradient_norms: call model.compile(optimizer, loss) first: without a loss nothing has a slope"
+        )
+    x, y = np.asarray(as_array(x)), np.asarray(as_array(y))
+    prediction, mask = model.forward(x)
+    loss = model.compute_loss(y, prediction, None, mask)
+    before = [w.grad for w in model.weights]
+    try:
+        for w in model.weights:
+            w.grad = None
+        loss.backward()
+        gradients = [np.zeros(w.shape) if w.grad is None else w.grad for w in model.weights]
+    finally:
+        for w, g in zip(model.weights, before):
+            w.grad = g
+    found = dict(zip(model.named_weights, gradients))
+    kinds = {layer.name: type(layer).__name__ for layer in model.layers}
+    gates = {}
+    for name, g in found.items():
+        names = GATES.get(kinds[name.rpartition("/")[0]], ())
+        if names:
+            gates[name] = {gate: _norm(part) for gate, part in zip(names, np.split(g, len(names), axis=-1))}
+    layers: dict[str, float] = {}
+    for name, g in found.items():
+        layer = name.rpartition("/")[0]
+        layers[layer] = float(np.hypot(layers.get(layer, 0.0), _norm(g)))
+    return Norms(layers, {name: _norm(g) for name, g in found.items()}, gates)
+
+
+def _norm(a: np.ndarray) -> float:
+    return float(np.linalg.norm(np.asarray(a, np.float64)))
