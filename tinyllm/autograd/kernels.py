@@ -186,6 +186,7 @@ def lstm_from_rules(
     recurrent_kernel,
     bias,
     mask=None,
+    *,
     activation=np.tanh,
     recurrent_activation=sigmoid,
     keep=(None, None),

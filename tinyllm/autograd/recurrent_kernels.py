@@ -3,6 +3,8 @@
 Inside the kernels time comes first and the batch last, as in `lstm` (kernels.py), and for the same reason.
 """
 
+from typing import Any
+
 import numpy as np
 
 from tinyllm.autograd.functions import sigmoid
@@ -14,7 +16,7 @@ __all__ = ["gru", "gru_from_rules", "gru_step", "simple_rnn", "simple_rnn_from_r
 # -- simple recurrent network ---------------------------------------------------------------------------------------
 
 
-def simple_rnn_from_rules(x, h, kernel, recurrent_kernel, bias, mask=None, activation=np.tanh, keep=(None, None)):
+def simple_rnn_from_rules(x, h, kernel, recurrent_kernel, bias, mask=None, *, activation=np.tanh, keep=(None, None)):
     """h = tanh(x_t @ kernel + bias + h @ recurrent_kernel), step after step: the reference of `simple_rnn`.
 
     keep: masks of dropout for the input (1, batch, 1, features) and the state (1, batch, units), or None.
@@ -107,6 +109,7 @@ def gru_from_rules(
     bias,
     mask=None,
     reset_after=True,
+    *,
     activation=np.tanh,
     recurrent_activation=sigmoid,
     keep=(None, None),
@@ -179,7 +182,7 @@ def gru(x, h, kernel, recurrent_kernel, bias, mask=None, reset_after=True):
         np.multiply(hs[:-1] - n, z * (1 - z), out=d[:, 0])  # gradient; the reset gate acts through the candidate
         np.multiply(heard if reset_after else hs[:-1], r * (1 - r), out=d[:, 1])
         np.multiply(1 - z, 1 - n * n, out=d[:, 2])
-        into = np.empty_like(d) if reset_after else d  # the gradient of recurrent_kernel's product, where the reset comes later
+        into = np.empty_like(d) if reset_after else d  # of recurrent_kernel's product: the reset comes after it
 
         def step(t, d_now):
             d[t, 0] *= d_now
@@ -203,9 +206,9 @@ def gru(x, h, kernel, recurrent_kernel, bias, mask=None, reset_after=True):
         d_recurrent = _rows(hs[:-1]).T @ flat_into
         if not reset_after:
             d_recurrent[:, 2 * units :] = _rows(heard).T @ flat[:, 2 * units :]
-        d_bias = None if bias is None else flat.sum(axis=0)
-        if bias is not None and reset_after:
-            d_bias = np.stack([d_bias, flat_into.sum(axis=0)])
+        d_bias = None
+        if bias is not None:
+            d_bias = np.stack([flat.sum(axis=0), flat_into.sum(axis=0)]) if reset_after else flat.sum(axis=0)
         return d_x, d_h.T, _rows(xs).T @ flat, d_recurrent, d_bias, None, None
 
     return (_outputs(hs, seen), hs[-1].T), backward
@@ -258,7 +261,7 @@ def _back_through_time(step, d_outputs, d_h, hs, seen):
     """The gradient of the initial state. step(t, gradient of state t + 1) keeps what it needs and returns state t's."""
     d_h = np.zeros(hs.shape[1:], hs.dtype) if d_h is None else d_h.T
     d_outputs = None if d_outputs is None else d_outputs.transpose(1, 2, 0)
-    d_output = 0
+    d_output: Any = 0
     for t in reversed(range(len(hs) - 1)):
         if d_outputs is not None:
             d_output = d_output + d_outputs[t]

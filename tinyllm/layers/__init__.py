@@ -2,16 +2,67 @@
 
 from typing import Any
 
+from tinyllm.layers.attention import MultiHeadAttention
 from tinyllm.layers.base import InputLayer, Layer
-from tinyllm.layers.dense import Dense, Dropout
+from tinyllm.layers.convolution import Conv1D
+from tinyllm.layers.dense import Activation, Dense
+from tinyllm.layers.dropout import Dropout, SpatialDropout1D
 from tinyllm.layers.embedding import Embedding
-from tinyllm.layers.recurrent import LSTM
+from tinyllm.layers.masking import Masking
+from tinyllm.layers.merging import Add, Average, Concatenate, Multiply, Subtract
+from tinyllm.layers.normalization import LayerNormalization, RMSNormalization
+from tinyllm.layers.pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from tinyllm.layers.recurrent import GRU, LSTM, SimpleRNN
+from tinyllm.layers.reshaping import Flatten, RepeatVector, Reshape
+from tinyllm.layers.wrappers import Bidirectional, TimeDistributed
 from tinyllm.names import lookup
 
-__all__ = ["LSTM", "Dense", "Dropout", "Embedding", "Input", "InputLayer", "Layer", "deserialize"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Activation",
+    "Add",
+    "Average",
+    "AveragePooling1D",
+    "Bidirectional",
+    "Concatenate",
+    "Conv1D",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LayerNormalization",
+    "Masking",
+    "MaxPooling1D",
+    "MultiHeadAttention",
+    "Multiply",
+    "RMSNormalization",
+    "RepeatVector",
+    "Reshape",
+    "SimpleRNN",
+    "SpatialDropout1D",
+    "Subtract",
+    "TimeDistributed",
+    "deserialize",
+]
 
 Input = InputLayer
-LAYERS: dict[str, type[Layer]] = {c.__name__: c for c in (Dense, Dropout, Embedding, InputLayer, LSTM)}
+# fmt: off
+LAYERS: dict[str, type[Layer]] = {
+    c.__name__: c
+    for c in (
+        Activation, Add, Average, AveragePooling1D, Bidirectional, Concatenate, Conv1D, Dense, Dropout, Embedding,
+        Flatten, GlobalAveragePooling1D, GlobalMaxPooling1D, GRU, InputLayer, LayerNormalization, LSTM, Masking,
+        MaxPooling1D, MultiHeadAttention, Multiply, RepeatVector, Reshape, RMSNormalization, SimpleRNN,
+        SpatialDropout1D, Subtract, TimeDistributed,
+    )
+}
+# fmt: on
 
 
 def deserialize(config: dict[str, Any]) -> Layer:
@@ -20,4 +71,4 @@ def deserialize(config: dict[str, Any]) -> Layer:
     >>> deserialize({"class_name": "Dense", "config": {"units": 2}})
     <Dense dense>
     """
-    return lookup("layer", config.get("class_name"), LAYERS)(**config.get("config", {}))
+    return lookup("layer", config.get("class_name"), LAYERS).from_config(config.get("config", {}))

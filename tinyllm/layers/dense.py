@@ -1,13 +1,14 @@
-"""Dense and Dropout: the layers that look at one position at a time."""
+"""Dense and Activation: the layers that look at one position at a time."""
 
 from typing import Any
 
 import numpy as np
 
-from tinyllm import activations, initializers
+from tinyllm import activations, initializers, regularizers
+from tinyllm.layers.arguments import positive
 from tinyllm.layers.base import Layer, Shape
 
-__all__ = ["Dense", "Dropout"]
+__all__ = ["Activation", "Dense"]
 
 
 class Dense(Layer):
@@ -28,6 +29,8 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         **options: Any,
     ):
         super().__init__(**options)
@@ -36,6 +39,8 @@ class Dense(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def build(self, input_shape):
         if len(input_shape) < 2 or input_shape[-1] is None:
@@ -55,46 +60,17 @@ class Dense(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
-    def get_config(self):
-        return super().get_config() | {
-            "units": self.units,
-            "activation": activations.name_of(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-        }
 
+class Activation(Layer):
+    """An activation function as a layer of its own: y = activation(x).
 
-class Dropout(Layer):
-    """While training, sets each value to 0 with probability `rate` and scales the others by 1 / (1 - rate).
-
-    Outside training it does nothing (Srivastava et al. 2014).
-
-    >>> y = Dropout(0.25, seed=0)(np.ones((1, 8)), training=True)
-    >>> np.unique(y.data)
-    array([0.       , 1.3333334], dtype=float32)
+    >>> Activation("relu")(np.array([[-1.0, 2.0]])).data
+    array([[0., 2.]], dtype=float32)
     """
 
-    def __init__(self, rate: float, **options: Any):
+    def __init__(self, activation: Any, **options: Any):
         super().__init__(**options)
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate must be at least 0 and below 1; found {rate}")
-        self.rate = rate
+        self.activation = activations.get(activation)
 
-    def call(self, x, training=False):
-        if not training or self.rate == 0:
-            return x
-        if self.rng is None:
-            self.rng = np.random.default_rng(0)
-        keep = self.rng.random(x.shape) >= self.rate
-        return x * (keep / (1 - self.rate)).astype(x.dtype)
-
-    def get_config(self):
-        return super().get_config() | {"rate": self.rate}
-
-
-def positive(layer: str, argument: str, value: Any) -> int:
-    """A positive whole number, or an error that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{layer}: {argument} must be a positive whole number; found {value!r}")
-    return int(value)
+    def call(self, x):
+        return self.activation(x)

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm import initializers
+from tinyllm import initializers, regularizers
 from tinyllm.autograd import Tensor
+from tinyllm.layers.arguments import positive
 from tinyllm.layers.base import Layer, Shape
-from tinyllm.layers.dense import positive
 from tinyllm.ops import embedding_lookup
 
 __all__ = ["Embedding"]
@@ -37,6 +37,7 @@ class Embedding(Layer):
         embeddings_initializer: Any = "uniform",
         mask_zero: bool = False,
         input_length: int | None = None,
+        embeddings_regularizer: Any = None,
         **options: Any,
     ):
         options.setdefault("input_shape", (input_length,))
@@ -44,6 +45,7 @@ class Embedding(Layer):
         self.input_dim = positive("Embedding", "input_dim", input_dim)
         self.output_dim = positive("Embedding", "output_dim", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.mask_zero = mask_zero
         self.input_length = input_length
 
@@ -73,12 +75,3 @@ class Embedding(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
-
-    def get_config(self):
-        return super().get_config() | {
-            "input_dim": self.input_dim,
-            "output_dim": self.output_dim,
-            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
-            "mask_zero": self.mask_zero,
-            "input_length": self.input_length,
-        }

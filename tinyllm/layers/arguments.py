@@ -1,0 +1,35 @@
+"""Checks of what layers are made with; each error names the layer and the argument."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["fraction", "one_of", "positive", "single"]
+
+
+def positive(layer: str, argument: str, value: Any) -> int:
+    """A positive whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{layer}: {argument} must be a positive whole number; found {value!r}")
+    return int(value)
+
+
+def single(layer: str, argument: str, value: Any) -> int:
+    """A positive whole number, also in a tuple or list of one, as Keras writes sizes along one axis."""
+    return positive(layer, argument, value[0] if isinstance(value, tuple | list) and len(value) == 1 else value)
+
+
+def fraction(layer: str, argument: str, value: Any) -> float:
+    """A number that is at least 0 and below 1."""
+    if isinstance(value, str) or not 0 <= value < 1:
+        raise ValueError(f"{layer}: {argument} must be at least 0 and below 1; found {value}")
+    return value
+
+
+def one_of(layer: str, argument: str, value: Any, known: Iterable[Any]) -> Any:
+    """One of the values that are known."""
+    known = tuple(known)
+    if value not in known:
+        raise ValueError(f"{layer}: {argument} must be one of {', '.join(map(repr, known))}; found {value!r}")
+    return value
