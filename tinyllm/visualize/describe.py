@@ -125,7 +125,8 @@ def rule_text(derivative: Any) -> str:
     places = {(line, column) for line, _, column, _ in code.co_positions()}
     bodies = [each.body for each in by_line.get(code.co_firstlineno, [])]
     body = next((b for b in bodies if len(bodies) == 1 or (b.lineno, b.col_offset) in places), None)
-    return " ".join((body and ast.get_source_segment(source, body) or "(source not found)").split())
+    text = None if body is None else ast.get_source_segment(source, body)
+    return " ".join((text or "(source not found)").split())
 
 
 def rules_of(node: Node) -> list[tuple[str, str]]:

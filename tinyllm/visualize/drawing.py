@@ -68,10 +68,10 @@ class Graph:
     def to_dot(self) -> str:
         """For Graphviz: `dot -Tsvg`."""
         shapes = {"leaf": "box, peripheries=2", "constant": "box, style=dashed"}
-        lines = [
-            f'  n{i} [shape={shapes.get(box.kind, "box, style=rounded")}, label="{_lines(box, _dot_escaped, chr(92) + "n")}"];'
-            for i, box in enumerate(self.boxes)
-        ]
+        lines = []
+        for i, box in enumerate(self.boxes):
+            shape = shapes.get(box.kind, "box, style=rounded")
+            lines.append(f'  n{i} [shape={shape}, label="{_lines(box, _dot_escaped, chr(92) + "n")}"];')
         edges = [f"  n{i} -> n{j};" for i, j in self.edges]
         return "\n".join(["digraph computation {", '  node [fontname="monospace"];', *lines, *edges, "}"]) + "\n"
 
@@ -166,7 +166,9 @@ def graph(
         )
     g = upstream_of(tensor, upstream, "graph")
     found = {node: g for node, g, *_ in each_step(order, g)} if gradients else {}
-    named, boxes, of_node, of_constant = names_of(names), [], {}, {}
+    named, boxes = names_of(names), list[Box]()
+    of_node: dict[Node, Box] = {}
+    of_constant: dict[int, Box] = {}
 
     def details(value: Any, gradient: Any) -> list[str]:
         lines = [shape_text(value)]

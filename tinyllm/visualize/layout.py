@@ -1,8 +1,8 @@
 """Where boxes and edges of a layered drawing go (Sugiyama, Tagawa & Toda 1981), in plain Python.
 
-Layers by longest path; an edge over several layers passes each between the boxes, through a place of its own that all
-edges from the same box share; crossings fewer by sorting each layer by the mean place of its neighbours; places by least
-squares, keeping order and distance.
+Layers by longest path. Edges that go on over several layers pass between the boxes, those from the same box together,
+as one trunk. Each layer is sorted by the mean place of its neighbours, so that few edges cross; places are then found
+by least squares, keeping order and distance.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Layout:
-    """Left upper corners of the boxes; for each edge its points, which a drawing joins by a straight line to the
-    second, a curve to the third, a straight line to the fourth, and so on; and the size of the whole."""
+    """Where everything goes. A path's points are joined by a straight line, a curve, a straight line, and so on.
+
+    corners  the left upper corners of the boxes
+    trunks   by box, the path that its edges share over several layers
+    paths    of each edge, from its box, or from where it leaves the trunk, to the upper side of the other
+    """
 
     corners: list[Point]
+    trunks: dict[int, list[Point]]
     paths: list[list[Point]]
     width: float
     height: float
@@ -59,15 +64,22 @@ def layered(sizes: list[Point], edges: list[tuple[int, int]]) -> Layout:
         y += height + GAP_Y + min(far / 10, GAP_Y)
     corners = [(x[v] - w / 2, middle[rank[v]] - h / 2) for v, (w, h) in enumerate(sizes)]
     ports = _ports(edges, [x[trunk[i, rank[j] - 1]] for i, j in edges], sizes, x)
+    bottom = [m + h / 2 for m, h in zip(middle, heights)]
+    trunks: dict[int, list[Point]] = {}
+    for (i, r), v in trunk.items():
+        if r == rank[i]:
+            start = [(x[i], corners[i][1] + sizes[i][1]), (x[i], bottom[r])]
+        else:
+            trunks.setdefault(i, start).extend([(x[v], bottom[r] - heights[r]), (x[v], bottom[r])])
     paths = []
     for (i, j), port in zip(edges, ports):
-        points = [(x[i], corners[i][1] + sizes[i][1])]
-        for r in range(rank[i], rank[j]):
-            here = x[trunk[i, r]]
-            points += [(here, middle[r] - heights[r] / 2)] * (r > rank[i]) + [(here, middle[r] + heights[r] / 2)]
-        paths.append([*points, (port, middle[rank[j]] - heights[rank[j]] / 2), (port, corners[j][1])])
+        r = rank[j] - 1
+        here = x[trunk[i, r]]
+        leaves = bottom[r] if r > rank[i] else corners[i][1] + sizes[i][1]
+        top = bottom[r + 1] - heights[r + 1]
+        paths.append([(here, leaves), (here, bottom[r]), (port, top), (port, corners[j][1])])
     right = max(x[v] + w / 2 for v, w in enumerate(widths))
-    return Layout(corners, paths, right + MARGIN, y - GAP_Y + MARGIN)
+    return Layout(corners, trunks, paths, right + MARGIN, y - GAP_Y + MARGIN)
 
 
 def _ranks(n: int, edges: list[tuple[int, int]]) -> list[int]:
@@ -90,7 +102,7 @@ def _places(layers: list[list[int]], above: list[list[int]], widths: list[float]
     x = [0.0] * len(widths)
     for layer in layers:
         _set_apart(layer, dict.fromkeys(layer, 0.0), widths, [1] * len(x), x)
-    weights = [8 if sources else 1 for sources in above]  # what has no inputs gives way: the main line stays straight
+    weights = [100 if sources else 1 for sources in above]  # what has no inputs gives way: the main line stays straight
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         for layer in layers if down else layers[::-1]:

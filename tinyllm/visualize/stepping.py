@@ -31,16 +31,16 @@ def each_step(order: list[Node], g: np.ndarray) -> Iterator[tuple[Node, Any, Pen
     """
     pending: Pending = {order[-1]: g}
     for node in reversed(order):
-        g = pending.get(node)
-        if g is None or node.op is None:
-            yield node, g, {}, {}
+        received = pending.get(node)
+        if received is None or node.op is None:
+            yield node, received, {}, {}
             continue
         parents = frozenset(p for p in node.parents if p is not None)
         before = {p: pending[p] for p in parents if p in pending}
         roots = [(p, list(d) if isinstance(d, list) else d) for p, d in before.items()]
-        after = walk([(node, g), *roots], sinks=parents, retain=True)
+        after = walk([(node, received), *roots], sinks=parents, retain=True)
         pending.update(after)
-        yield node, g, before, after
+        yield node, received, before, after
 
 
 @dataclass(frozen=True)

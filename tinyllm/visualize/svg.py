@@ -66,6 +66,7 @@ def draw(boxes: list[Any], edges: list[tuple[int, int]], layout: Layout) -> str:
         f"<title>{escape(f'computation of {_plain(boxes[-1].title)}, {len(boxes)} boxes')}</title>",
         f'<rect width="100%" height="100%" rx="10" fill="{PAPER}" stroke="#d5d5cf"/>',
         f'<g transform="translate({shift:.1f} 0)">',
+        *(f'<g class="trunk" data-from="{i}">{_line(path)}</g>' for i, path in layout.trunks.items()),
         *(_edge(path, i, j) for path, (i, j) in zip(layout.paths, edges)),
         *(_box(box, k, *layout.corners[k]) for k, box in enumerate(boxes)),
         "</g>",
@@ -76,26 +77,28 @@ def draw(boxes: list[Any], edges: list[tuple[int, int]], layout: Layout) -> str:
 
 
 def _edge(points: list[tuple[float, float]], i: int, j: int) -> str:
-    """Straight down through a layer, in a curve from one to the next, with an arrowhead at the end."""
-    (x, y), path = points[0], ""
+    x, y = points[-1]
+    head = f'<path d="M{x:.1f} {y:.1f}l-3.5 -7h7z" fill="{EDGE}"/>'
+    return f'<g class="edge" data-from="{i}" data-to="{j}">{_line(points)}{head}</g>'
+
+
+def _line(points: list[tuple[float, float]]) -> str:
+    """Straight down through a layer, in a curve to the next."""
+    (x, y), steps = points[0], [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
     for k, (to_x, to_y) in enumerate(points[1:]):
-        if k % 2 == 0:
-            path += f" V{to_y:.1f}"
-        else:
-            path += f" C{x:.1f} {(y + to_y) / 2:.1f} {to_x:.1f} {(y + to_y) / 2:.1f} {to_x:.1f} {to_y:.1f}"
+        half = (y + to_y) / 2
+        curve = f"C{x:.1f} {half:.1f} {to_x:.1f} {half:.1f} {to_x:.1f} {to_y:.1f}"
+        steps.append(f"V{to_y:.1f}" if k % 2 == 0 else curve)
         x, y = to_x, to_y
-    start = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    return (
-        f'<g class="edge" data-from="{i}" data-to="{j}"><path d="{start}{path}" fill="none" stroke="{EDGE}" '
-        f'stroke-width="1.3"/><path d="M{x:.1f} {y:.1f}l-3.5 -7h7z" fill="{EDGE}"/></g>'
-    )
+    return f'<path d="{" ".join(steps)}" fill="none" stroke="{EDGE}" stroke-width="1.3"/>'
 
 
 def _outline(kind: str, x: float, y: float, width: float, height: float) -> str:
     """A leaf has square corners and a double line, a constant a dashed line, what was computed round corners."""
+    round_by = 0 if kind in ("leaf", "constant") else min(9, height / 2)
     shape = (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-        f'rx="{0 if kind in ("leaf", "constant") else min(9, height / 2):g}" fill="{FILL[kind]}" stroke="{STROKE[kind]}"'
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{round_by:g}" '
+        f'fill="{FILL[kind]}" stroke="{STROKE[kind]}"'
     )
     if kind == "leaf":
         inner = f'<path d="M{x + 3:.1f} {y + 3:.1f}h{width - 6:.1f}v{height - 6:.1f}h{6 - width:.1f}z" fill="none" '
