@@ -29,10 +29,6 @@ def gradients(animal, seed):
     return [(np.asarray(claimed[i]), true) for i, true in zip(smooth, pull(g.astype(y.dtype)))]
 
 
-def verdict(animal, seed):
-    return tinyllm.gradcheck(animal.f, *animal.draw(np.random.default_rng(seed)), gradient=animal.gradient, seed=seed)
-
-
 @pytest.mark.parametrize("animal", WRONG.values(), ids=lambda a: a.name)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_animal_of_the_zoo_is_secretly_right(animal, seed):
@@ -51,10 +47,20 @@ def test_the_herd_agrees_with_the_engine(animal, seed):
         np.testing.assert_allclose(claimed, true, rtol=rtol, atol=atol)
 
 
+@pytest.fixture(scope="module")
+def rows():
+    return parade()
+
+
+def test_no_animal_of_the_parade_deceives_the_checker(rows):
+    assert [name for name, ok, _ in rows if ok] == []
+
+
 @pytest.mark.parametrize("animal", WRONG.values(), ids=lambda a: a.name)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_checker_rejects_every_animal_of_the_zoo(animal, seed):
-    assert not verdict(animal, seed).ok
+@pytest.mark.parametrize("seed", SEEDS[1:])
+def test_the_checker_rejects_every_animal_of_the_zoo_whatever_the_draw(animal, seed):
+    inputs = animal.draw(np.random.default_rng(seed))
+    assert not tinyllm.gradcheck(animal.f, *inputs, gradient=animal.gradient, seed=seed).ok
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -70,9 +76,9 @@ def named(animal, diagnosis):
     return any(name and name in diagnosis.lower() for name in names)
 
 
-def test_the_diagnosis_names_the_mistakes_of_the_zoo(capsys):
-    rows = parade()
-    assert sum(named(WRONG[name], diagnosis) for name, _, diagnosis in rows) >= 0.85 * len(rows)
+def test_the_diagnosis_names_the_mistakes_of_the_zoo(rows):
+    nameable = [(WRONG[name], diagnosis) for name, _, diagnosis in rows if WRONG[name].mistake]
+    assert sum(named(animal, diagnosis) for animal, diagnosis in nameable) >= 0.85 * len(nameable)
 
 
 def test_few_animals_have_a_mistake_without_a_name():

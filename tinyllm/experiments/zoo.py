@@ -139,7 +139,7 @@ def mse_gradient(g, prediction, target):
 KEPT = np.array([1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1]).reshape(3, 4)
 IDS = np.array([2, 0, 2, 2])
 LSTM = normal((2, 1, 3), (2, 5), (2, 5), (3, 20), (5, 20), (20,))
-LSTM_IN_TIME = normal((2, 4, 3), (2, 5), (2, 5), (3, 20), (5, 20), (20,))
+LSTM_IN_TIME = normal((2, 3, 3), (2, 2), (2, 2), (3, 8), (2, 8), (8,))
 RNN = normal((2, 4, 3), (2, 5), (3, 5), (5, 5), (5,))
 GRU = normal((3, 4), (3, 5), (4, 15), (5, 15))
 NORM = normal((6, 5), (5,), (5,))
@@ -260,7 +260,7 @@ wrong("cross-entropy, upstream forgotten", UPSTREAM, pairs.cross_entropy, labell
 wrong("cross-entropy, upstream twice", ("upstream", NONLINEAR), pairs.cross_entropy, labelled(6, 3), lambda g, z, labels: (g * g * (softmax(z) - one_hot(labels, 3)) / 6, None))
 wrong("mean squared error, the 2 forgotten", FACTOR, mse, normal((6, 2), (6, 2)), scaled(mse_gradient, 0.5, 0.5))
 wrong("mean squared error, 1/n forgotten", (UNDIVIDED, FACTOR), mse, normal((7,), (7,)), scaled(mse_gradient, 7, 7))
-wrong("mean squared error, target's sign", "sign", mse, normal((3, 4), (3, 4)), scaled(mse_gradient, 1, -1))
+wrong("mean squared error, target's sign", ("sign", "swapped"), mse, normal((3, 4), (3, 4)), scaled(mse_gradient, 1, -1))
 
 # Matrices and layers
 wrong("matmul, transposed gradient", "transposed", np.matmul, normal((4, 4), (4, 4)), lambda g, a, b: (g @ b.T, g.T @ a))
@@ -272,7 +272,7 @@ wrong("dense, kernel divided by the batch", FACTOR, affine, DENSE, scaled(dense_
 wrong("dense, bias without the activation", ("bias", "upstream"), pairs.dense, DENSE, edited(pairs.dense_gradient, d2=lambda d, g: g.sum(axis=0)))
 wrong("dense, transposed square kernel", "transposed", pairs.dense, normal((6, 4), (4, 4), (4,)), edited(pairs.dense_gradient, d1=lambda d, g: d.T))
 wrong("network, first kernel transposed", "transposed", pairs.mlp, MLP, edited(pairs.mlp_gradient, d0=lambda d, g: d.T))
-wrong("network, first bias averaged", AVERAGED, pairs.mlp, MLP, scaled(pairs.mlp_gradient, 1, 1 / 6, 1, 1))
+wrong("network, first bias averaged", (AVERAGED, FACTOR), pairs.mlp, MLP, scaled(pairs.mlp_gradient, 1, 1 / 6, 1, 1))
 wrong("network, last bias not summed", (UNSUMMED, "shape"), pairs.mlp, MLP, edited(pairs.mlp_gradient, d3=lambda d, g: g))
 wrong("network, ascends", "sign", pairs.mlp, MLP, scaled(pairs.mlp_gradient, -1, -1, -1, -1))
 wrong("network, tanh not differentiated", "", pairs.mlp, MLP, mlp_without_slope)
