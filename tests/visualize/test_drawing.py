@@ -40,10 +40,10 @@ def test_the_text_form_lists_every_node_with_its_rule():
     assert str(graph(np.sin(x) / x, rules=True)) == (
         "%1 = leaf            ()  value 3  grad -0.3457\n"
         "%2 = sin(%1)         ()  value 0.1411  grad 0.3333\n"
-        "    dL/dx = g * np.cos(x)\n"
+        "    to %1, as x: g * np.cos(x)\n"
         "%3 = divide(%2, %1)  ()  value 0.04704  grad 1\n"
-        "    dL/da = g / b\n"
-        "    dL/db = -g * y / b"
+        "    to %2, as a: g / b\n"
+        "    to %1, as b: -g * y / b"
     )
 
 

@@ -60,7 +60,8 @@ def test_no_grad_is_written_and_the_graph_is_kept():
 def test_a_step_says_what_a_rule_received_and_returned():
     a, b = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True), Tensor([10.0, 20.0], requires_grad=True, dtype="f4")
     step = next(trace(a * b, upstream=[[1.0, 0.0], [2.0, 1.0]], names={"a": a, "b": b}))
-    assert (step.name, step.rule, [name for name, _ in step.inputs]) == ("multiply", ("g * b", "g * a"), ["a", "b"])
+    assert (step.name, step.rule) == ("multiply", ("g * b", "g * a"))
+    assert step.inputs["a"] is a.data and step.inputs["b"] is b.data
     assert_array_equal(step.received, [[1, 0], [2, 1]])
     to_a, to_b = step.returned
     assert_array_equal(to_a.gradient, [[10, 0], [20, 20]])
@@ -68,7 +69,7 @@ def test_a_step_says_what_a_rule_received_and_returned():
     assert_array_equal(to_b.gradient, [7, 4])
     assert (to_b.raw.dtype, to_b.gradient.dtype) == (np.float64, np.float32)
     assert str(step).splitlines()[-1] == (
-        "  dL/db = g * a = [[1, 0], [6, 4]]  (2, 2), summed to (2,): [7, 4], cast to float32  -> b"
+        "  to b, as b: g * a = [[1, 0], [6, 4]]  (2, 2), summed to (2,): [7, 4], cast to float32"
     )
 
 
@@ -76,7 +77,7 @@ def test_what_came_by_another_way_is_added():
     x = Tensor(3.0, requires_grad=True)
     step = next(trace(x * x, names={"x": x}))
     assert [each.added for each in step.returned] == [False, True]
-    assert str(step).endswith("dL/db = g * a = 3  ()  -> x, there now 6")
+    assert str(step).endswith("to x, as b: g * a = 3  (), there now 6")
 
 
 def test_a_kernel_with_several_outputs_receives_a_gradient_for_each_that_was_used():

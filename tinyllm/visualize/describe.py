@@ -4,7 +4,7 @@ import ast
 import inspect
 from collections.abc import Mapping
 from functools import cache
-from itertools import count, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from tinyllm.autograd.graph import PICK, Node, Op, reachable
 from tinyllm.autograd.tensor import TABLE, Tensor, getitem
 
-__all__ = ["call_text", "names_of", "number", "recorded", "rules_of", "shape_text", "short", "upstream_of"]
+__all__ = ["brief", "call_text", "names_of", "number", "recorded", "rules_of", "shape_text", "short", "upstream_of"]
 
 LONGEST = 36  # a value is spelled out up to here
 
@@ -138,19 +138,15 @@ def rules_of(node: Node) -> list[tuple[str, str]]:
     """
     op: Op = node.op
     if op is PICK:
-        return [(f"outputs[{node.args[1]}]", "g")]
+        return [(f"outputs[{node.args[1]}]", "g"), ("i", "")]
     if op.reference is not None:
         return [(name, "") for name in inspect.signature(op.function).parameters]
-    rules = []
-    derivatives = op.derivatives if op.variadic is None else map(op.variadic, count())
-    for i, (derivative, _) in enumerate(zip(derivatives, node.args)):
-        if derivative is None:
-            rules.append(("", ""))
-            continue
-        parameters = list(inspect.signature(derivative).parameters.values())[2:]
-        rules.append((f"{parameters[0].name}[{i}]" if op.variadic else parameters[i].name, rule_text(derivative)))
-    rules += [("", "")] * (len(node.args) - len(rules))
-    return rules
+    if op.variadic is not None:
+        return [(f"arrays[{i}]", rule_text(op.variadic(i))) for i in range(len(node.args))]
+    example = next(derivative for derivative in op.derivatives if derivative is not None)
+    names = list(inspect.signature(example).parameters)[2:]  # after g and y
+    derivatives = [*op.derivatives, *[None] * len(node.args)]
+    return [(name, rule_text(d) if d else "") for name, d, _ in zip(names, derivatives, node.args)]
 
 
 # -- names ----------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Box:
     value     its array (a tuple for a kernel with several outputs)
     gradient  of the tensor that was drawn, with respect to this; None where none flows or none was asked for
     details   the lines below the title
-    rules     one line per argument: its gradient as the table of derivatives has it
+    rules     what the table of derivatives sends to each argument, by the names it has there
     inputs    the boxes that edges come from, one per argument that is drawn
     """
 
@@ -199,7 +199,11 @@ def graph(
             box = Box(label, kind, call_text(node, labels), node.value, gradient, details(node.value, gradient))
             box.inputs = [each for each in inputs if each is not None]
             if rules:
-                box.rules = [f"dL/d{a} = {text}" for p, (a, text) in zip(node.parents, rules_of(node)) if p and text]
+                box.rules = [
+                    f"to {to}, as {argument}: {text}"
+                    for parent, to, (argument, text) in zip(node.parents, labels, rules_of(node))
+                    if parent is not None and text
+                ]
                 box.rules += [f"by hand, equal to {node.op.reference.__name__}"] if node.op.reference else []
         of_node[node] = box
         boxes.append(box)

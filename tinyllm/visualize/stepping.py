@@ -10,6 +10,7 @@ import numpy as np
 from tinyllm.autograd.graph import PICK, Node, unbroadcast, walk
 from tinyllm.autograd.tensor import Tensor
 from tinyllm.visualize.describe import (
+    brief,
     call_text,
     names_of,
     recorded,
@@ -43,7 +44,7 @@ def each_step(order: list[Node], g: np.ndarray) -> Iterator[tuple[Node, Any, Pen
         yield node, received, before, after
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contribution:
     """What a rule returned for one argument.
 
@@ -67,21 +68,21 @@ class Contribution:
         rule = f"{self.rule} = " if self.rule else ""
         if len(rule) > 60:
             rule = f"{self.rule}\n    = "
-        text = f"dL/d{self.argument} = {rule}{short(self.raw)}  {shape_text(self.raw)}"
+        text = f"to {self.to}, as {self.argument}: {rule}{short(self.raw)}  {shape_text(self.raw)}"
         if self.raw.shape != self.gradient.shape:
             text += f", summed to {self.gradient.shape}: {short(self.gradient)}"
         if self.raw.dtype != self.gradient.dtype:
             text += f", cast to {self.gradient.dtype}"
-        return f"{text}  -> {self.to}" + (f", there now {short(self.total)}" if self.added else "")
+        return text + (f", there now {short(self.total)}" if self.added else "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One node of the backward walk.
 
     number, name  of the node, as in the picture (`%3`), and of its operation
     call, value   the recorded call, and its value y (a tuple for a kernel with several outputs)
-    inputs        the arguments' labels and values
+    inputs        the arguments, by the names that the rule has for them
     received      g, the gradient of the loss with respect to y; a list, None where nothing came, for several outputs
     rule          the rule's text for each argument that is on the graph
     returned      one Contribution for each argument that is on the graph and has a derivative
@@ -91,7 +92,7 @@ class Step:
     name: str
     call: str
     value: Any
-    inputs: tuple[tuple[str, Any], ...]
+    inputs: dict[str, Any]
     received: Any
     returned: tuple[Contribution, ...]
 
@@ -110,8 +111,11 @@ class Step:
             g = "; ".join(f"for [{i}] {'none' if d is None else short(d)}" for i, d in enumerate(self.received))
         else:
             y, g = f"{short(self.value)}  {shape_text(self.value)}", short(self.received)
-        lines = [f"%{self.number} = {self.call}", f"y = {y}", f"g = {g}"]
-        return "\n  ".join([*lines, *map(str, self.returned)])
+        given = [f"{k} = {short(v) if isinstance(v, np.ndarray) else brief(v)}" for k, v in self.inputs.items()]
+        lines = [f"%{self.number} = {self.call}"]
+        if given and any(self.rule):  # a kernel's gradients are not found by one line from these
+            lines.append("; ".join(given))
+        return "\n  ".join([*lines, f"y = {y}", f"g = {g}", *map(str, self.returned)])
 
 
 class Trace(Iterator[Step]):
@@ -155,14 +159,16 @@ def trace(tensor: Tensor, upstream: Any = None, names: Any = None) -> Trace:
     >>> steps = trace(np.square(x) * 2.0, names={"x": x})
     >>> print(next(steps))
     %3 = multiply(%2, 2)
+      a = 9; b = 2
       y = 18  ()
       g = 1
-      dL/da = g * b = 2  ()  -> %2
+      to %2, as a: g * b = 2  ()
     >>> print(next(steps))
     %2 = square(x)
+      x = 3
       y = 9  ()
       g = 2
-      dL/dx = g * 2 * x = 12  ()  -> x
+      to x, as x: g * 2 * x = 12  ()
     """
     order = recorded(tensor, "trace")
     numbers = {node: i for i, node in enumerate(order, 1)}
@@ -178,16 +184,17 @@ def trace(tensor: Tensor, upstream: Any = None, names: Any = None) -> Trace:
         if g is None or node.op is None:
             continue
         labels = [label(p, a) for p, a in zip(node.parents, node.args)]
+        rules = rules_of(node)
         seen: set[Node] = set(before)
         returned = []
         for i, raw in _raw_gradients(node, g):
-            parent, (argument, rule) = node.parents[i], rules_of(node)[i]
+            parent, (argument, rule) = node.parents[i], rules[i]
             target = raw if node.op is PICK else parent.value
             total = after[parent][node.args[1]] if node.op is PICK else after[parent]
             fitted = unbroadcast(raw, target.shape, node.op.name).astype(target.dtype)
             returned.append(Contribution(argument, rule, str(labels[i]), raw, fitted, total, parent in seen))
             seen.add(parent)
-        inputs = tuple((name or "", a) for name, a in zip(labels, node.args))
+        inputs = {} if node.op is PICK else {name: a for (name, _), a in zip(rules, node.args)}
         call = call_text(node, labels)
         steps.append(Step(numbers[node], node.op.name, call, node.value, inputs, g, tuple(returned)))
     return Trace(steps, gradients)

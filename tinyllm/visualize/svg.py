@@ -17,7 +17,7 @@ INK, PAPER, EDGE = "#1b1f24", "#fcfcf9", "#6b7280"
 # Colours of Okabe & Ito 2008, which colour-blind people tell apart, lightened to fill; the outlines differ as well.
 FILL = {"leaf": "#fdebc8", "constant": "#f1f1ef", "operation": "#e2f1fa", "result": "#d9f0e6"}
 STROKE = {"leaf": "#a86400", "constant": "#7a7a7a", "operation": "#0072b2", "result": "#00694c"}
-TEXT = {"grad": "#a63c00", "dL/d": "#7a2e5d"}  # by how a row begins
+TEXT = {"gra": "#a63c00", "to ": "#7a2e5d", "by ": "#7a2e5d"}  # by how a row begins
 LEGEND = [
     ("leaf", "leaf: its gradient is kept"),
     ("operation", "operation"),
@@ -114,7 +114,7 @@ def _box(box: Any, index: int, x: float, y: float) -> str:
     colour = INK
     for k, row in enumerate(rows_of(box)):
         if not row.startswith("  "):  # a broken row goes on in its colour
-            colour = TEXT.get(row[:4], INK)
+            colour = TEXT.get(row[:3], INK)
         weight = ' font-weight="bold"' if k < title else ""
         lines.append(
             f'<text x="{x + PAD_X:.1f}" y="{y + PAD_Y + LINE * k + 12:.1f}" fill="{colour}"{weight} '
