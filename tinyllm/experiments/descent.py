@@ -1,7 +1,7 @@
 """How an optimiser comes down: clipping where gradients explode, and the loss around the path it took."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +27,9 @@ class Clipping(Experiment):
     used: dict[str, np.ndarray]
     clip_norm: float
     clip_value: float
-    PANELS: ClassVar = (1, 2)
-    SIZE: ClassVar = (9.0, 4.0)
+
+    def layout(self):
+        return 1, 2, (9.0, 4.0)
 
     def __str__(self) -> str:
         rows = [
@@ -54,9 +55,9 @@ class Clipping(Experiment):
             ax.set_ylim(low, high * (high / low) ** 0.3)
             ax.legend(loc="upper left", ncols=3, columnspacing=1)
         clipped, plain = self.losses["norm"][-1], self.losses["none"][-1]
-        caption(left, f"Last loss: {clipped:.2g} with clipping by norm, {plain:.2g} without", 68)
+        caption(left, f"Last loss: {clipped:.2g} with clipping by norm, {plain:.2g} without", 56)
         longest, free = float(np.nanmax(self.used["norm"])), float(np.nanmax(self.used["none"]))
-        caption(right, f"Longest gradient used: {longest:.2g} with clipping by norm, {free:.0e} without", 68)
+        caption(right, f"Longest gradient used: {longest:.2g} by norm, {free:.0e} unclipped", 56)
 
 
 def clipping(
@@ -180,8 +181,8 @@ def _flat(model: Any) -> np.ndarray:
 class Landscape(Experiment):
     """What landscape() found: losses[i, j] at the model's weights + a[j] first + b[i] second direction.
 
-    path (points, 2) are the coordinates of the way in this plane, explained the share of its variance along each
-    direction; None and zeros without a path. The model itself is at (0, 0).
+    The model itself is at (0, 0). path (points, 2) are the coordinates of the way in this plane, explained the share
+    of its squared distance from the model along each direction; None and zeros without a path.
     """
 
     a: np.ndarray
@@ -189,7 +190,9 @@ class Landscape(Experiment):
     losses: np.ndarray
     path: np.ndarray | None
     explained: np.ndarray
-    SIZE: ClassVar = (6.2, 4.6)
+
+    def layout(self):
+        return 1, 1, (6.2, 4.6)
 
     @property
     def loss(self) -> float:
@@ -200,7 +203,7 @@ class Landscape(Experiment):
         rows = [["at the model", self.loss], ["lowest", float(np.nanmin(self.losses))]]
         rows.append(["highest", float(np.nanmax(self.losses))])
         if self.path is not None:
-            rows.append(["share of the path's variance in this plane", float(np.sum(self.explained))])
+            rows.append(["share of the path in this plane", float(np.sum(self.explained))])
         return table(["loss", "value"], rows)
 
     def draw(self, *axes: Any) -> None:
@@ -271,13 +274,14 @@ def landscape(
         bounds = [(-span, span)] * 2
     else:
         directions, steps, explained = _principal_directions(np.asarray(path, np.float64), centre)
-        bounds = [(min(s.min(), 0.0), max(s.max(), 0.0)) for s in steps.T]
-        bounds = [(low - 0.25 * (high - low) - 1e-9, high + 0.25 * (high - low) + 1e-9) for low, high in bounds]
+        margin = [0.25 * np.ptp([*s, 0.0]) for s in steps.T]
+        margin[1] = max(margin[1], 0.2 * margin[0])  # of a straight path the second direction is arbitrary
+        bounds = [(min(s.min(), 0.0) - m, max(s.max(), 0.0) + m) for s, m in zip(steps.T, margin)]
     a, b = (_through_zero(low, high, resolution) for low, high in bounds)
     kept = [w.data.copy() for w in weights]
     losses = np.empty((len(b), len(a)))
     try:
-        with no_grad():
+        with no_grad(), np.errstate(all="ignore"):
             for i in progress(range(len(b)), "landscape: row"):
                 for j in range(len(a)):
                     _put(weights, centre + a[j] * directions[0] + b[i] * directions[1])
@@ -310,7 +314,9 @@ def _random_directions(weights: list, rng: np.random.Generator) -> np.ndarray:
 
 
 def _principal_directions(path: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two orthonormal directions, the path's coordinates along them, the share of its variance along each."""
+    """Two orthonormal directions, the path's coordinates along them, the share of its squared length along each."""
+    if centre.size < 2:
+        raise ValueError("landscape: a plane needs a model with at least two trainable numbers")
     if path.ndim != 2 or path.shape[1] != centre.size or len(path) < 3:
         raise ValueError(
             f"landscape: path must be (points, {centre.size}) with at least 3 points; found {path.shape}: "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +25,9 @@ class StepSize(Experiment):
 
     steps: np.ndarray
     errors: dict[str, dict[str, np.ndarray]]
-    PANELS: ClassVar = (1, 2)
-    SIZE: ClassVar = (9.0, 4.2)
+
+    def layout(self):
+        return 1, len(self.errors), (4.5 * len(self.errors), 4.2)
 
     def best(self, dtype: str, method: str) -> tuple[float, float]:
         """The step with the smallest error, and that error. The complex step's error stays: there the largest step."""
@@ -90,7 +91,9 @@ def step_size(
     True
     """
     unknown = next((m for m in methods if m not in METHODS), None)
-    if unknown is not None or not methods:
+    if not methods:
+        raise ValueError(f"step_size: methods is empty; known: {', '.join(METHODS)}")
+    if unknown is not None:
         raise ValueError(f"step_size: unknown method {unknown!r}; known: {', '.join(METHODS)}")
     if not dtypes or not set(dtypes) <= {"float32", "float64"} or len(set(dtypes)) < len(dtypes):
         raise ValueError(f"step_size: dtypes are 'float64', 'float32' or both; found {list(dtypes)!r}")
@@ -123,6 +126,7 @@ def _slopes(f: Callable, x: np.ndarray, v: np.ndarray, steps: np.ndarray, method
 class Case(Experiment):
     """One formula in two forms: the relative error of the plain and of the cured one, for each x."""
 
+    name: str
     plain: str
     cured: str
     argument: str
@@ -144,6 +148,9 @@ class Case(Experiment):
         ax.legend(loc="upper left")
         if self.x[0] > self.x[-1]:
             ax.invert_xaxis()
+        beyond = self.x[np.argmax(self.plain_error > 1e-4)]
+        what = "overflows" if np.isinf(self.plain_error).any() else "has under 4 digits"
+        caption(ax, f"{self.name}: the plain form {what} from {beyond:.0e} on", 40)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -151,8 +158,9 @@ class Cancellation(Experiment):
     """What cancellation() found: a Case for each formula."""
 
     cases: dict[str, Case]
-    PANELS: ClassVar = (2, 3)
-    SIZE: ClassVar = (10.5, 6.0)
+
+    def layout(self):
+        return 2, 3, (10.5, 6.0)
 
     def __str__(self) -> str:
         rows = [
@@ -162,11 +170,8 @@ class Cancellation(Experiment):
         return table(["what", "plain form", "worst error", "cured form", "worst error"], rows)
 
     def draw(self, *axes: Any) -> None:
-        for ax, (name, case) in zip(axes, self.cases.items()):
+        for ax, case in zip(axes, self.cases.values()):
             case.draw(ax)
-            beyond = case.x[np.argmax(case.plain_error > 1e-4)]
-            what = "overflows" if np.isinf(case.plain_error).any() else "has under 4 digits"
-            caption(ax, f"{name}: the plain form {what} from {beyond:.0e} on", 40)
 
 
 def cancellation() -> Cancellation:
@@ -177,8 +182,8 @@ def cancellation() -> Cancellation:
     computed in float64 and compared with the exact result (Python's decimal and fractions modules).
 
     >>> case = cancellation().cases["variance"]
-    >>> case.plain_error.max() >= 1, case.cured_error.max() < 1e-15
-    (True, True)
+    >>> bool(case.plain_error.max() >= 1 and case.cured_error.max() < 1e-15)
+    True
     """
     small, large, logits = (
         10.0 ** -np.arange(0.5, 17),
@@ -216,7 +221,7 @@ def cancellation() -> Cancellation:
     with localcontext(prec=400), np.errstate(all="ignore"):
         return Cancellation(
             {
-                name: Case(plain, cured, argument, x, _errors(f, x, exact), _errors(g, x, exact))
+                name: Case(name, plain, cured, argument, x, _errors(f, x, exact), _errors(g, x, exact))
                 for name, (plain, f, cured, g, argument, x, exact) in forms.items()
             }
         )
@@ -269,8 +274,9 @@ class Kinks(Experiment):
     x: np.ndarray
     h: float
     corners: dict[str, Corner]
-    PANELS: ClassVar = (2, 2)
-    SIZE: ClassVar = (8.5, 6.2)
+
+    def layout(self):
+        return 2, 2, (8.5, 6.2)
 
     def __str__(self) -> str:
         rows = [[name, c.left, c.right, c.central, c.engine] for name, c in self.corners.items()]

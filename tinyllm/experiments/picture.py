@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from io import BytesIO
 from textwrap import fill
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +88,10 @@ def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.0, 3.
     (1.0, 1.0, 1.0, 1.0)
     """
     with style():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
         made = _figure_class()(figsize=size, layout="constrained")
+        FigureCanvasAgg(made)
         axes = made.subplots(rows, columns, squeeze=False)
     return made, list(axes.flat)
 
@@ -108,8 +111,9 @@ def colours(n: int) -> list:
 class Experiment:
     """The result of an experiment. A subclass is a frozen dataclass that writes `draw` and `__str__`."""
 
-    PANELS: ClassVar[tuple[int, int]] = (1, 1)  # rows, columns
-    SIZE: ClassVar[tuple[float, float]] = (6.0, 3.8)  # inches
+    def layout(self) -> tuple[int, int, tuple[float, float]]:
+        """Rows and columns of panels, and the size in inches."""
+        return 1, 1, (6.0, 3.8)
 
     def draw(self, *axes: Any) -> None:
         """Draw into as many axes as there are panels."""
@@ -117,13 +121,13 @@ class Experiment:
 
     def plot(self, axes: Any = None) -> Any:
         """The picture, a matplotlib Figure; in axes of your own (one, or a list with one for each panel) if given."""
-        panels = self.PANELS[0] * self.PANELS[1]
+        rows, columns, size = self.layout()
         if axes is None:
-            made, axes = figure(*self.PANELS, size=self.SIZE)
+            made, axes = figure(rows, columns, size)
         else:
             axes = list(np.atleast_1d(np.asarray(axes, object)).flat)
-            if len(axes) != panels:
-                raise ValueError(f"plot: {type(self).__name__} has {panels} panels; found {len(axes)} axes")
+            if len(axes) != rows * columns:
+                raise ValueError(f"plot: {type(self).__name__} has {rows * columns} panels; found {len(axes)} axes")
             made = axes[0].figure
         with style():
             self.draw(*axes)
