@@ -170,7 +170,7 @@ def names_of(names: Any) -> dict[int, str]:
         for key, value in {name: thing}.items() if single else _weights(thing, f"{name}/").items():
             for known in (value.node, value.data) if isinstance(value, Tensor) else (value,):
                 if known is not None:
-                    found.setdefault(id(known), str(key))
+                    found.setdefault(id(known), " ".join(str(key).split()))
     return found
 
 

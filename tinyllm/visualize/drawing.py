@@ -42,7 +42,7 @@ class Box:
 
     @property
     def title(self) -> str:
-        return f"{self.label} = {self.call}" if self.inputs or self.kind != "constant" else self.label
+        return self.label if self.kind == "constant" else f"{self.label} = {self.call}"
 
 
 class Graph:
@@ -157,13 +157,7 @@ def graph(
     %5 = sum(%4)          ()  value 1  grad 1
     """
     order = recorded(tensor, "graph")
-    if len(order) > max_nodes:
-        kinds = Counter("leaf" if node.op is None else node.op.name for node in order).most_common(3)
-        raise ValueError(
-            f"graph: {len(order)} nodes were recorded (most: {', '.join(f'{n} {name}' for name, n in kinds)}); at most "
-            f"max_nodes={max_nodes} are drawn: compute on fewer steps or samples, draw a tensor from halfway, or pass "
-            f"max_nodes={len(order)}"
-        )
+    _refuse_more_than(max_nodes, order)
     g = upstream_of(tensor, upstream, "graph")
     found = {node: g for node, g, *_ in each_step(order, g)} if gradients else {}
     named, boxes = names_of(names), list[Box]()
@@ -208,3 +202,13 @@ def graph(
         of_node[node] = box
         boxes.append(box)
     return Graph(boxes)
+
+
+def _refuse_more_than(max_nodes: int, order: list[Node]) -> None:
+    if len(order) > max_nodes:
+        kinds = Counter("leaf" if node.op is None else node.op.name for node in order).most_common(3)
+        raise ValueError(
+            f"graph: {len(order)} nodes were recorded (most: {', '.join(f'{n} {name}' for name, n in kinds)}); at most "
+            f"max_nodes={max_nodes} are drawn: compute on fewer steps or samples, draw a tensor from halfway, or pass "
+            f"max_nodes={len(order)}"
+        )

@@ -2,7 +2,7 @@
 
 import textwrap
 from typing import Any
-from unicodedata import east_asian_width, normalize
+from unicodedata import east_asian_width
 from xml.sax.saxutils import escape
 
 from tinyllm.visualize.layout import Layout
@@ -28,25 +28,32 @@ LEGEND = [
 
 def text_width(text: str) -> float:
     """A safe estimate of how wide a row is: Chinese characters and other wide ones count twice."""
-    return CHARACTER * sum(2 if east_asian_width(c) in "WFA" and c > "\u00ff" else 1 for c in text)
+    if text.isascii():
+        return CHARACTER * len(text)
+    return CHARACTER * sum(2 if east_asian_width(c) in "WFA" else 1 for c in text)
 
 
 def rows_of(box: Any) -> list[str]:
     """What is written in a box: the title, then details, as many to a row as fit, then rules."""
-    title = textwrap.wrap(_plain(box.title), ROW, subsequent_indent="  ") or [""]
-    room = max(26, *(len(row) for row in title))
+    title = _wrapped(box.title)
+    room = max(26, *map(len, title))
     rows: list[str] = []
-    for detail in map(_plain, box.details):
+    for detail in box.details:
         if rows and not detail.startswith("grad") and len(rows[-1]) + 2 + len(detail) <= room:
-            rows[-1] += "  " + detail
+            rows[-1] += "  " + _plain(detail)
         else:
-            rows += textwrap.wrap(detail, ROW, subsequent_indent="  ")
-    return [*title, *rows, *(row for rule in box.rules for row in textwrap.wrap(rule, ROW, subsequent_indent="  "))]
+            rows += _wrapped(detail)
+    return [*title, *rows, *(row for rule in box.rules for row in _wrapped(rule))]
+
+
+def _wrapped(text: str) -> list[str]:
+    text = _plain(text)
+    return [text] if len(text) <= ROW else textwrap.wrap(text, ROW, subsequent_indent="  ") or [""]
 
 
 def _plain(text: str) -> str:
     """Text without the control characters that XML does not allow."""
-    return "".join(c if c.isprintable() else " " for c in normalize("NFC", text))
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def measured(box: Any) -> tuple[float, float]:
@@ -110,7 +117,7 @@ def _outline(kind: str, x: float, y: float, width: float, height: float) -> str:
 def _box(box: Any, index: int, x: float, y: float) -> str:
     width, height = measured(box)
     lines = []
-    title = len(textwrap.wrap(_plain(box.title), ROW, subsequent_indent="  ") or [""])
+    title = len(_wrapped(box.title))
     colour = INK
     for k, row in enumerate(rows_of(box)):
         if not row.startswith("  "):  # a broken row goes on in its colour
