@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinyllm.experiments import depth, gradient_flow, gradient_norms, sequence_length
-from tinyllm.layers import LSTM, Dense, Embedding
+from tinyllm.layers import GRU, LSTM, Dense, Embedding
 from tinyllm.models import Sequential
 
 
@@ -101,6 +101,17 @@ def test_gates_add_up_to_their_weight_and_weights_to_their_layer(reader):
     for layer, norm in norms.layers.items():
         own = [n for name, n in norms.weights.items() if name.startswith(layer + "/")]
         assert np.linalg.norm(own) == pytest.approx(norm)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_a_grus_gates_are_z_r_and_h(reset_after):
+    model = Sequential([GRU(3, reset_after=reset_after, input_shape=(4, 2))], dtype="float64")
+    model.compile("sgd", "mse")
+    norms = gradient_norms(model, np.ones((2, 4, 2)), np.ones((2, 3)))
+    for weight, gates in norms.gates.items():
+        assert [gate[0] for gate in gates] == ["z", "r", "h"]
+        assert np.linalg.norm(list(gates.values())) == pytest.approx(norms.weights[weight])
+    assert len(norms.gates) == 3
 
 
 def test_looking_at_the_norms_leaves_weights_and_gradients_as_they_were(reader):

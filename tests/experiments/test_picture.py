@@ -76,7 +76,7 @@ def test_a_picture_has_titles_and_labels_inside_it_that_do_not_overlap(name):
     found = texts(picture)
     edge = picture.bbox
     outside = [t for t, b in found if b.x0 < -1 or b.y0 < -1 or b.x1 > edge.x1 + 1 or b.y1 > edge.y1 + 1]
-    over = [(t, u) for (t, a), (u, b) in combinations(found, 2) if a.padded(-0.5).overlaps(b.padded(-0.5))]
+    over = [(t, u) for (t, a), (u, b) in combinations(found, 2) if a.padded(1).overlaps(b.padded(1))]
     assert (outside, over) == ([], [])
     for ax in picture.axes:
         assert ax.get_xlabel() + ax.get_ylabel()

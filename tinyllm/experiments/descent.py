@@ -239,7 +239,9 @@ class Landscape(Experiment):
             ax.set(
                 xlabel=f"first principal direction ({first:.0%})", ylabel=f"second principal direction ({second:.0%})"
             )
-            caption(ax, f"{first + second:.1%} of the path lie in this plane; it ends at a loss of {self.loss:.2g}", 64)
+            caption(
+                ax, f"{first + second:.1%} of the path lies in this plane; it ends at a loss of {self.loss:.2g}", 64
+            )
         ax.legend(loc="best")
 
 

@@ -192,10 +192,10 @@ class Flow(Experiment):
         ax.set(xlabel="time step t (the loss is at the last)", ylabel="norm of d loss / d state at t")
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         least, most = int(np.argmin(self.kept)), int(np.argmax(self.kept))
-        found = f"{self.kept[least]:.1g} of the gradient at forget bias {self.forget_biases[least]:g}"
+        found = f"{self.kept[least]:.1g} at forget bias {self.forget_biases[least]:g}"
         if least != most:
             found += f", {self.kept[most]:.1g} at {self.forget_biases[most]:g}"
-        caption(ax, f"{steps} steps back: {found}", 76)
+        caption(ax, f"Gradient kept over {steps} steps: {found}", 76)
 
 
 def gradient_flow(
