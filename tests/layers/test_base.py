@@ -22,7 +22,7 @@ def test_a_configuration_makes_an_equal_layer(layer):
 
 
 def test_an_unknown_layer_lists_the_known_ones():
-    with pytest.raises(ValueError, match="unknown layer 'Dence'; known: Activation, .*Dense, Dropout, Embedding"):
+    with pytest.raises(ValueError, match=r"unknown layer 'Dence'; known: Activation, .*Dense, Dropout, Embedding"):
         deserialize({"class_name": "Dence"})
 
 
