@@ -519,10 +519,10 @@ def test_training_before_compile_says_what_to_call(caller):
     ("what", "message"),
     [
         ({"optimizer": "nope", "loss": "mse"}, r"unknown optimizer 'nope'; known: adam, .*sgd"),
-        ({"loss": "nope"}, r"unknown loss 'nope'; known: binary_crossentropy, .*mse"),
+        ({"loss": "nope"}, r"unknown loss 'nope'; known: bce, binary_crossentropy, .*mse"),
         ({"loss": "mse", "metrics": ["nope"]}, r"unknown metric 'nope'; known: accuracy, .*mae"),
         ({"loss": "mse", "metrics": "nope"}, r"unknown metric 'nope'; known: accuracy, .*mae"),
-        ({}, r"compile: choose a loss; known: binary_crossentropy, .*mse"),
+        ({}, r"compile: choose a loss; known: bce, binary_crossentropy, .*mse"),
         ({"loss": "mse", "metrics": ["mae", "mae"]}, r"compile: two metrics are called 'mae'"),
         ({"loss": losses.MeanSquaredError("none")}, r"compile: .*reduction 'none'.*one number"),
     ],

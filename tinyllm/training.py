@@ -10,6 +10,7 @@ from tinyllm import losses, metrics, optimizers
 from tinyllm.autograd import Tensor, no_grad
 from tinyllm.autograd.tensor import as_array
 from tinyllm.callbacks import Callback, History, ProgressBar
+from tinyllm.losses.inputs import spread
 
 __all__ = ["Trainable"]
 
@@ -24,6 +25,7 @@ class Trainable:
     optimizer: Any = None  # an optimizers.Optimizer and a losses.Loss, once compiled
     loss: Any = None
     metrics: tuple | list = ()
+    weighted_metrics: tuple | list = ()
     history: History | None = None
     stop_training = False
     rng: np.random.Generator
@@ -58,9 +60,10 @@ class Trainable:
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def compile(self, optimizer: Any = "sgd", loss: Any = None, metrics: Any = ()) -> None:
+    def compile(self, optimizer: Any = "sgd", loss: Any = None, metrics: Any = (), weighted_metrics: Any = ()) -> None:
         """Choose how to train: names, or objects of tinyllm.optimizers, tinyllm.losses, tinyllm.metrics.
 
+        metrics count every sample alike, weighted_metrics by sample_weight and class_weight; masked steps never.
         Raises ValueError on an unknown name, listing the known ones.
         """
         if loss is None:
@@ -68,9 +71,9 @@ class Trainable:
         loss, optimizer = losses.get(loss), optimizers.get(optimizer)
         if loss.reduction == "none":
             raise ValueError("compile: a loss with the reduction 'none' is not one number to go downhill on")
-        chosen = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
-        _metric_functions(chosen, loss)  # an unknown name shows now, not after an hour of training
-        self.loss, self.optimizer, self.metrics = loss, optimizer, chosen
+        chosen, weighted = (list(m) if isinstance(m, list | tuple) else [m] for m in (metrics, weighted_metrics))
+        _named_metrics(chosen + weighted, loss)  # an unknown name shows now, not after an hour of training
+        self.loss, self.optimizer, self.metrics, self.weighted_metrics = loss, optimizer, chosen, weighted
 
     def fit(
         self,
@@ -125,13 +128,13 @@ class Trainable:
             for watcher in watchers:
                 watcher.on_epoch_begin(epoch)
             order = self.rng.permutation(len(x)) if shuffle else np.arange(len(x))
-            averages = _Averages(_metric_functions(self.metrics, self.loss))
+            averages = _Averages(self)
             for batch in range(steps):
                 rows = order[batch * batch_size : (batch + 1) * batch_size]
                 weight = None if sample_weight is None else sample_weight[rows]
                 some_x, some_y = self.batch(x, y, rows)
                 with _located(f"epoch {epoch + 1}, batch {batch + 1}"):
-                    averages.add(some_y, *self.train_step(some_x, some_y, weight))
+                    averages.add(some_y, *self.train_step(some_x, some_y, weight), weight)
                 for watcher in watchers[1:]:  # the history waits for the epoch
                     watcher.on_batch_end(batch, averages.logs())
             logs = averages.logs()
@@ -160,11 +163,11 @@ class Trainable:
         """The loss and the metrics over x, y: a list [loss, ...], or a dict; the loss alone if there are no metrics."""
         self._check_compiled("evaluate")
         x, y, sample_weight = self._arrays("evaluate", x, y, sample_weight)
-        averages = _Averages(_metric_functions(self.metrics, self.loss))
+        averages = _Averages(self)
         for batch, rows in enumerate(_batches(len(x), _positive("evaluate: batch_size", batch_size))):
             weight = None if sample_weight is None else sample_weight[rows]
             with _located(f"batch {batch + 1}"):
-                averages.add(y[rows], *self.test_step(x[rows], y[rows], weight))
+                averages.add(y[rows], *self.test_step(x[rows], y[rows], weight), weight)
         logs = averages.logs()
         if verbose:
             print(" - ".join(f"{name}: {value:.4g}" for name, value in logs.items()))
@@ -238,41 +241,59 @@ class Trainable:
     def _on_batch(self, caller: str, step: Any, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
         self._check_compiled(caller)
         x, y, sample_weight = self._arrays(caller, x, y, sample_weight)
-        averages = _Averages(_metric_functions(self.metrics, self.loss))
-        averages.add(y, *step(x, y, sample_weight))
+        averages = _Averages(self)
+        loss, prediction, mask = step(x, y, sample_weight)
+        averages.add(y, loss, prediction, mask, sample_weight)
         logs = averages.logs()
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
 
-def _metric_functions(chosen: Sequence, loss: losses.Loss) -> dict[str, Any]:
+def _named_metrics(chosen: Sequence, loss: losses.Loss) -> list[metrics.Metric]:
     found = [metrics.get(metric, loss.name) for metric in chosen]
-    names = ["loss", *(name for name, _ in found)]
+    names = ["loss", *(metric.name for metric in found)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"compile: two metrics are called '{twice}'; give one another __name__")
-    return dict(found)
+        raise ValueError(f"compile: two metrics are called '{twice}'; give one another name, or __name__")
+    return found
 
 
 class _Averages:
-    """Running means of the loss and the metrics, each batch weighted by the samples (or time steps) it holds."""
+    """The loss and the metrics over the batches so far. A batch's loss counts for the samples that it holds."""
 
-    def __init__(self, functions: dict[str, Any]):
-        self.functions = functions
-        self.sums = dict.fromkeys(["loss", *functions], 0.0)
-        self.counts = dict.fromkeys(self.sums, 0.0)
+    def __init__(self, model: Trainable):
+        self.loss = metrics.Mean("loss")
+        self.metrics = _named_metrics([*model.metrics, *model.weighted_metrics], model.loss)
+        self.weighted = [False] * len(model.metrics) + [True] * len(model.weighted_metrics)
+        self.ignored = getattr(model.loss, "options", {}).get("ignore_class")
+        for metric in self.metrics:
+            metric.reset_state()
 
-    def add(self, y: np.ndarray, loss: float, prediction: Tensor, mask: Any) -> None:
-        self.sums["loss"] += loss * len(y)
-        self.counts["loss"] += len(y)
-        for name, function in self.functions.items():
-            values = np.asarray(as_array(function(_like(prediction, y), prediction.data)))
-            values = values if values.ndim else np.full(len(y), values)  # a mean over the batch already
-            keep = 1.0 if mask is None else np.asarray(mask, float)
-            self.sums[name] += float(np.sum(values * keep))
-            self.counts[name] += float(values.size if mask is None else np.sum(keep))
+    def add(self, y: np.ndarray, loss: float, prediction: Tensor, mask: Any, sample_weight: Any = None) -> None:
+        self.loss.update_state(np.full(len(y), loss))
+        labels = _like(prediction, y)
+        keep = None if mask is None else np.asarray(mask, float)
+        if self.ignored is not None:  # what the loss ignores counts in no metric
+            counted = labels.reshape(prediction.shape[:-1]) != self.ignored
+            keep = counted * (1.0 if keep is None else keep)
+            labels = np.where(labels == self.ignored, 0, labels)
+        for metric, weighted in zip(self.metrics, self.weighted):
+            weight = sample_weight if weighted else None
+            if weight is not None and keep is not None:
+                weight = spread(metric.name, weight, keep.shape) * keep
+            metric.update_state(labels, prediction.data, sample_weight=keep if weight is None else weight)
 
     def logs(self) -> dict[str, float]:
-        return {name: total / max(self.counts[name], 1.0) for name, total in self.sums.items()}
+        return {metric.name: _one_number(metric) for metric in (self.loss, *self.metrics)}
+
+
+def _one_number(metric: metrics.Metric) -> float:
+    value = np.asarray(as_array(metric.result()))
+    if value.size != 1:
+        raise ValueError(
+            f"the metric {metric.name} is an array {value.shape}, and training reports one number: choose an average "
+            "or one threshold, or call the metric with the labels and model.predict(x)"
+        )
+    return value.item()
 
 
 def _batches(n: int, size: int) -> Iterator[slice]:
