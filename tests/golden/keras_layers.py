@@ -1,6 +1,6 @@
 """Write the section "keras" of layers.json: what Keras computes for layers with the same names and weights, in float64.
 
-`KERAS_BACKEND=torch python -W ignore -m tests.golden.keras_layers`, with Keras and PyTorch. {title: case}; a case has the
+`KERAS_BACKEND=torch python -W ignore -m tests.golden.keras_layers` (needs both). {title: case}; a case has the
 layer's class, its options (a layer inside as [class, options]), the inputs, the call's options, the weights, a random
 gradient of each output ("upstream"), the values, and the gradients of the inputs and the weights. Numbers have two
 decimals, which keeps the file short; tests/layers/test_golden.py compares.
