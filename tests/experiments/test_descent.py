@@ -170,3 +170,10 @@ def test_a_path_that_does_not_move_has_no_directions(model):
 def test_a_model_without_a_loss_has_no_landscape():
     with pytest.raises(RuntimeError, match=r"landscape: call model.compile\(optimizer, loss\) first"):
         landscape(Sequential([Dense(1, input_shape=(2,))]), X, Y)
+
+
+def test_a_model_of_one_number_has_no_plane():
+    model = Sequential([Dense(1, use_bias=False, input_shape=(1,))])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="landscape: a plane needs a model with at least two trainable numbers"):
+        landscape(model, np.ones((2, 1)), np.ones((2, 1)))

@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_errors_and_another_seed_others():
     ("options", "says"),
     [
         ({"methods": ["centred"]}, "unknown method 'centred'; known: forward, central, richardson, complex"),
-        ({"methods": []}, "methods is empty"),
+        ({"methods": []}, "methods is empty; known: forward"),
         ({"dtypes": ["float16"]}, r"dtypes are 'float64', 'float32' or both; found \['float16'\]"),
         ({"dtypes": []}, r"found \[\]"),
         ({"points": 0}, "points must be a whole number of at least 1; found 0"),
@@ -76,6 +76,17 @@ def test_the_same_seed_gives_the_same_errors_and_another_seed_others():
 def test_a_wrong_choice_is_one_line(options, says):
     with pytest.raises(ValueError, match=f"step_size: .*{says}|step_size: {says}"):
         step_size(**options)
+
+
+def test_a_function_that_takes_no_complex_numbers_says_so():
+    with pytest.raises(TypeError, match=r"step_size: f does not take complex numbers .*; leave 'complex' out"):
+        step_size(lambda x: np.arctan2(x, 1.0))
+
+
+def test_a_function_that_overflows_has_no_error_to_speak_of():
+    with pytest.raises(ValueError, match="step_size: f has no finite gradient at"):
+        step_size(np.exp, 1e4)
+    step_size(np.log, 0.2).plot().draw_without_rendering()  # not finite for large steps only
 
 
 def test_every_cured_form_keeps_all_its_digits_and_every_plain_one_loses_them():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinyllm.experiments import depth, gradient_flow, gradient_norms, sequence_length
-from tinyllm.layers import GRU, LSTM, Dense, Embedding
+from tinyllm.layers import GRU, LSTM, Dense, Dropout, Embedding
 from tinyllm.models import Sequential
 
 
@@ -26,6 +26,13 @@ def test_an_orthogonal_network_of_no_gain_has_no_gradient_loss_beyond_the_tanh()
     assert small < 1e-6 * large
 
 
+@pytest.mark.parametrize("options", [{"gain": 0.0}, {"depths": (1, 2000), "gain": 0.5}])
+def test_where_the_gradient_is_0_nothing_is_right_of_it(options):
+    result = depth(**options)
+    assert result.gradient[-1] == 0 and np.isinf(result.float32[-1]) and np.isinf(result.central[-1])
+    result.plot().draw_without_rendering()
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -35,6 +42,7 @@ def test_an_orthogonal_network_of_no_gain_has_no_gradient_loss_beyond_the_tanh()
         (lambda: sequence_length((-3,)), "sequence_length: lengths must be a whole number of at least 1; found -3"),
         (lambda: gradient_flow(steps=0), "gradient_flow: steps must be a whole number of at least 1; found 0"),
         (lambda: gradient_flow(np.nan), "gradient_flow: forget_bias must be a finite number or a list of them"),
+        (lambda: gradient_flow("one"), "gradient_flow: forget_bias must be a finite number .* found 'one'"),
         (lambda: gradient_flow([]), "gradient_flow: forget_bias must be a finite number or a list of them"),
     ],
 )
@@ -129,6 +137,13 @@ def test_a_deep_model_is_drawn_by_layers_only():
     model.compile("sgd", "mse")
     norms = gradient_norms(model, np.ones((1, 2)), np.ones((1, 2)))
     assert len(norms.rows()) == 60 and [level for level, *_ in norms.bars()] == [0] * 20
+
+
+def test_a_model_without_weights_has_no_norms():
+    model = Sequential([Dropout(0.5, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="gradient_norms: this model has no weights"):
+        gradient_norms(model, np.ones((1, 2)), np.ones((1, 2)))
 
 
 def test_a_model_without_a_loss_is_told_to_compile():

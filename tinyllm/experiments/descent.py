@@ -268,8 +268,11 @@ def landscape(
     resolution = at_least("landscape", "resolution", resolution, 3)
     if not 0 < span < np.inf:
         raise ValueError(f"landscape: span must be a positive number; found {span}")
-    x, y = np.asarray(as_array(x)), np.asarray(as_array(y))
-    weights, centre = model.trainable_weights, _flat(model).astype(np.float64)
+    x, y = model.checked_input("landscape", x), np.asarray(as_array(y))
+    weights = model.trainable_weights
+    if sum(w.size for w in weights) < 2:
+        raise ValueError("landscape: a plane needs a model with at least two trainable numbers")
+    centre = _flat(model).astype(np.float64)
     explained, steps = np.zeros(2), None
     if path is None:
         directions = _random_directions(weights, np.random.default_rng(seed))
@@ -317,8 +320,6 @@ def _random_directions(weights: list, rng: np.random.Generator) -> np.ndarray:
 
 def _principal_directions(path: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two orthonormal directions, the path's coordinates along them, the share of its squared length along each."""
-    if centre.size < 2:
-        raise ValueError("landscape: a plane needs a model with at least two trainable numbers")
     if path.ndim != 2 or path.shape[1] != centre.size or len(path) < 3:
         raise ValueError(
             f"landscape: path must be (points, {centre.size}) with at least 3 points; found {path.shape}: "

@@ -32,7 +32,7 @@ class StepSize(Experiment):
     def best(self, dtype: str, method: str) -> tuple[float, float]:
         """The step with the smallest error, and that error. The complex step's error stays: there the largest step."""
         errors = self.errors[dtype][method]
-        at = int(np.nanargmin(errors))
+        at = int(np.argmin(errors))
         if METHODS[method].order is None:
             at = int(np.flatnonzero(errors <= 3 * max(errors[at], np.finfo(dtype).eps))[-1])
         return float(self.steps[at]), float(errors[at])
@@ -53,24 +53,21 @@ class StepSize(Experiment):
     def draw(self, *axes: Any) -> None:
         lowest = min(float(np.finfo(dtype).eps) for dtype in self.errors) / 30  # an error of 0 is drawn down there
         for ax, dtype in zip(axes, self.errors):
+            ax.set(xscale="log", yscale="log", xlim=self.steps[[0, -1]], ylim=(lowest / 2, 1e4))
+            ax.set(xlabel="step h (dotted: theory's best)", ylabel="relative error of the slope")
             by_method = self.errors[dtype]
             for method, colour in zip(by_method, COLOURS):
                 dash = "--" if method == "complex" else "-"  # it lies on the central one where the step is large
-                ax.loglog(self.steps, np.maximum(by_method[method], lowest), dash, color=colour, label=method)
+                ax.plot(self.steps, np.maximum(by_method[method], lowest), dash, color=colour, label=method)
                 h, error = self.best(dtype, method)
                 if (theory := self.theory(dtype, method)) is not None:
                     ax.plot(h, max(error, lowest), "o", color=colour)
                     ax.axvline(theory, color=colour, linestyle=":", linewidth=1.2)
-            ax.set(
-                xlabel="step h (dotted: theory's best)",
-                ylabel="relative error of the slope",
-                ylim=(lowest / 2, 1e4),
-                xlim=self.steps[[0, -1]],
-            )
             ax.legend(loc="upper left", ncols=4, columnspacing=0.8, handlelength=1.5)
             shown = "central" if "central" in by_method else next(iter(by_method))
-            h, error = self.best(dtype, shown)
-            caption(ax, f"{dtype}: {shown} is best near h = {h:.0e}, error {error:.0e}", 60)
+            theory = self.theory(dtype, shown)
+            expected = "any smaller will do" if theory is None else f"theory {theory:.0e}"
+            caption(ax, f"{dtype}: {shown} is best near h = {self.best(dtype, shown)[0]:.0e} ({expected})", 60)
 
 
 def step_size(
@@ -108,18 +105,30 @@ def step_size(
         at = (x + 0.1 * rng.standard_normal(x.shape) * np.maximum(np.abs(x), 0.1)).astype(np.float32)
         v = rng.standard_normal(x.shape)
         v = (v / np.linalg.norm(v)).astype(np.float32)  # the same point and direction in both precisions
-        true = np.asarray(grad(f)(at.astype(np.float64)))
-        along, size = float(np.sum(true * v)), float(np.linalg.norm(true))
+        with np.errstate(all="ignore"):
+            true = np.asarray(grad(f)(at.astype(np.float64)))
+            along, size = float(np.sum(true * v)), float(np.linalg.norm(true))
+        if not np.isfinite(size):
+            raise ValueError(f"step_size: f has no finite gradient at {at.tolist()}, near x; choose a tamer place")
         for dtype in dtypes:
             for method in methods:
                 found = _slopes(f, at.astype(dtype), v.astype(dtype), steps, method)
-                squares[dtype][method] += ((found - along) / (size or 1.0)) ** 2
+                squares[dtype][method] += np.minimum(np.abs(found - along) / (size or 1.0), 1e100) ** 2
     return StepSize(steps, {d: {m: np.sqrt(s / points) for m, s in by.items()} for d, by in squares.items()})
 
 
 def _slopes(f: Callable, x: np.ndarray, v: np.ndarray, steps: np.ndarray, method: str) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return np.array([float(slope(f, x, v, float(h), method)) for h in steps])
+    """The slope found with each step; infinite where f is not finite there."""
+    try:
+        with np.errstate(all="ignore"):
+            found = np.array([float(slope(f, x, v, float(h), method)) for h in steps])
+    except TypeError as error:
+        if method != "complex":
+            raise
+        raise TypeError(
+            f"step_size: f does not take complex numbers ({error}); leave 'complex' out of methods"
+        ) from None
+    return np.where(np.isnan(found), np.inf, found)
 
 
 # -- digits that cancel ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tinyllm.layers import LSTM
 __all__ = ["Flow", "Growth", "Norms", "depth", "gradient_flow", "gradient_norms", "sequence_length"]
 
 EPS = float(np.finfo(np.float64).eps)
+LOWEST = 1e-60  # a gradient below it is drawn there, one of 0 too
 
 
 # -- the further, the smaller, the harder to check ------------------------------------------------------------------
@@ -43,16 +44,19 @@ class Growth(Experiment):
 
     def draw(self, *axes: Any) -> None:
         left, right = axes
-        left.loglog(self.sizes, self.gradient, "o-", color=INK)
+        gradient = np.maximum(self.gradient, LOWEST)
+        left.loglog(self.sizes, gradient, "o-", color=INK)
         left.set(xlabel=self.what, ylabel="norm of the gradient at the far end")
+        left.set_ylim(float(gradient.min()) / 5, float(gradient.max()) * 5)
         ends = f"from {self.gradient[0]:.0e} to {self.gradient[-1]:.0e}"
         caption(left, f"Gradient {ends} over {self.sizes[-1]} {self.what}", 56)
         lines = {"engine in float32": self.float32, "central": self.central, "Richardson": self.richardson}
         for (text, errors), colour in zip(lines.items(), COLOURS):
-            right.loglog(self.sizes, np.maximum(errors, 1e-17), "o-", color=colour, label=text)
-        right.loglog(self.sizes, EPS ** (2 / 3) / self.gradient, ":", color=INK, label="eps^(2/3) / gradient")
+            right.loglog(self.sizes, np.clip(errors, 1e-17, 1 / LOWEST), "o-", color=colour, label=text)
+        unseen = EPS ** (2 / 3) / gradient
+        right.loglog(self.sizes, unseen, ":", color=INK, label="eps^(2/3) / gradient")
         right.set(xlabel=self.what, ylabel="relative error of the gradient")
-        right.set_ylim(top=1e3 * max(1.0, float(np.max([*self.central, *(EPS ** (2 / 3) / self.gradient)]))))
+        right.set_ylim(top=1e3 * max(1.0, float(np.max(unseen))))
         right.legend(loc="upper left", ncols=2)
         blind = np.flatnonzero(self.central > 0.1)
         found = f"are blind from {self.sizes[blind[0]]} {self.what} on" if len(blind) else "still see the gradient"
@@ -128,14 +132,16 @@ def _grow(what: str, sizes: list[int], network: Callable, x: np.ndarray, rng: np
     for n in progress(sizes, what):
         f = network(n)
         true, single = grad(f)(x), grad(f)(x.astype(np.float32))
-        norm = float(np.linalg.norm(true))
-        errors = [float(np.linalg.norm(single - true)) / norm]
+        errors = [np.linalg.norm(single - true)]
         for method in ("central", "richardson"):
             h = METHODS[method].best_step()
             apart = [float(slope(f, x, v, h, method)) - float(np.sum(true * v)) for v in directions]
-            errors.append(float(np.linalg.norm(apart)) / norm * np.sqrt(x.size / len(directions)))
-        found.append((norm, *errors))
-    return Growth(what, np.array(sizes), *np.array(found).T)
+            errors.append(np.linalg.norm(apart) * np.sqrt(x.size / len(directions)))
+        found.append((np.linalg.norm(true), *errors))
+    gradient, *absolute = np.array(found).T
+    with np.errstate(divide="ignore", invalid="ignore"):  # a gradient that vanished altogether: nothing is right of it
+        errors = [np.where(gradient > 0, e / gradient, np.inf) for e in absolute]
+    return Growth(what, np.array(sizes), gradient, *errors)
 
 
 def _sizes(caller: str, name: str, sizes: Sequence[int]) -> list[int]:
@@ -216,7 +222,8 @@ def gradient_flow(
     >>> bool(few < 1e-6 and many > 0.1)
     True
     """
-    biases = [float(b) for b in np.atleast_1d(np.asarray(forget_bias, np.float64))]
+    given = np.atleast_1d(np.asarray(forget_bias))
+    biases = given.astype(float).tolist() if given.ndim == 1 and given.dtype.kind in "iuf" else []
     if not biases or not np.isfinite(biases).all():
         raise ValueError(f"gradient_flow: forget_bias must be a finite number or a list of them; found {forget_bias!r}")
     units, steps = at_least("gradient_flow", "units", units), at_least("gradient_flow", "steps", steps)
@@ -327,10 +334,12 @@ def gradient_norms(model: Any, x: Any, y: Any) -> Norms:
         raise RuntimeError(
             "gradient_norms: call model.compile(optimizer, loss) first: without a loss nothing has a slope"
         )
-    x, y = np.asarray(as_array(x)), np.asarray(as_array(y))
+    x, y = model.checked_input("gradient_norms", x), np.asarray(as_array(y))
     prediction, mask = model.forward(x)
     loss = model.compute_loss(y, prediction, None, mask)
     before = [w.grad for w in model.weights]
+    if not before:
+        raise ValueError("gradient_norms: this model has no weights, so there is no gradient to look at")
     try:
         for w in model.weights:
             w.grad = None
@@ -343,7 +352,7 @@ def gradient_norms(model: Any, x: Any, y: Any) -> Norms:
     kinds = {layer.name: type(layer).__name__ for layer in model.layers}
     gates = {}
     for name, g in found.items():
-        names = GATES.get(kinds[name.rpartition("/")[0]], ())
+        names = GATES.get(kinds.get(name.rpartition("/")[0], ""), ())
         if names:
             gates[name] = {gate: _norm(part) for gate, part in zip(names, np.split(g, len(names), axis=-1))}
     layers: dict[str, float] = {}
