@@ -6,7 +6,8 @@ Each is a function; what it returns prints as a table, shows its picture in a no
 
 from tinyllm.experiments.descent import WeightPath, clipping, landscape, record_path
 from tinyllm.experiments.differences import cancellation, kinks, step_size
-from tinyllm.experiments.flow import depth, gradient_flow, gradient_norms, sequence_length
+from tinyllm.experiments.flow import depth, gradient_flow, sequence_length
+from tinyllm.experiments.norms import gradient_norms
 
 __all__ = [
     "WeightPath",
