@@ -101,7 +101,7 @@ def test_the_checker_rejects(enter, animal, seed):
     report = gradcheck(enter(forward, *derivatives), *inputs, seed=seed)
     assert not report.ok
     assert report.error > 5e-6
-    assert "WRONG" in str(report)
+    assert report.grade.upper() in str(report)
 
 
 def test_a_derivative_that_is_right_but_not_recorded_is_rejected_at_second_order(enter):
@@ -163,8 +163,8 @@ def test_the_report_points_at_the_worst_element(enter):
     assert wrong.error == pytest.approx(1 / 3, rel=1e-6)
     assert right.error < 1e-9
     assert not report
-    assert str(report).count("\n") == 2
-    assert "argument 0 (2, 3): worst relative error 3.3e-01 at [1, 2]" in str(report)
+    assert "one element wrong, at [1, 2]" in report.diagnosis
+    assert "(2, 3)  WRONG    3.3e-01  [1, 2]" in str(report)
 
 
 def test_a_looser_tolerance_can_be_asked_for(enter):

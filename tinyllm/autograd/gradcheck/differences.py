@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["METHODS", "Method", "Slope", "look_closer", "noise", "slope"]
+__all__ = ["METHODS", "STEPS", "Method", "Slope", "look_closer", "noise", "slope"]
 
 Phi = Callable[[float], float]
 EPS = float(np.finfo(np.float64).eps)
+STEPS = 1e-2 * 0.25 ** np.arange(16)  # from a hundredth of the argument's size down to where rounding rules
 
 
 @dataclass(frozen=True)
@@ -112,25 +113,26 @@ def look_closer(phi: Phi, steps: np.ndarray, rounding: float) -> Slope:
     with np.errstate(all="ignore"):
         here = phi(0.0)
         up, down = np.array([(phi(h), phi(-h)) for h in steps]).T
-        right, right_error = _settled((up - here) / steps, 4, steps, rounding)
-        left, left_error = _settled((here - down) / steps, 4, steps, rounding)
-        both, error = _settled((up - down) / (2 * steps), 16, steps, rounding)
+        blur = np.maximum(rounding, EPS * np.maximum(np.abs(up), np.abs(down))) / steps
+        right, right_error = _settled((up - here) / steps, 4, blur)
+        left, left_error = _settled((here - down) / steps, 4, blur)
+        both, error = _settled((up - down) / (2 * steps), 16, blur)
         sides = np.isfinite([left, right])
         if sides.all() and abs(right - left) > 10 * (left_error + right_error) + 1e-7 * max(abs(left), abs(right)):
             return Slope((left + right) / 2, max(left_error, right_error), left, right, "kink")
         kind = "smooth"
         if not np.isfinite(both) and sides.any():
             kind, both, error = ("edge", right, right_error) if sides[1] else ("edge", left, left_error)
-        if not np.isfinite(both) or error > max(abs(both), 1e3 * rounding / steps[0]):
+        if not np.isfinite(both) or error > max(abs(both), 1e3 * blur[0]):
             return Slope(both, math.inf, left, right, "jump")
         return Slope(both, error, left, right, kind)
 
 
-def _settled(slopes: np.ndarray, ratio: int, steps: np.ndarray, rounding: float) -> tuple[float, float]:
+def _settled(slopes: np.ndarray, ratio: int, blur: np.ndarray) -> tuple[float, float]:
     """The extrapolated slope that has settled best, and the error left in it; (nan, inf) if none is finite."""
     better = (ratio * slopes[1:] - slopes[:-1]) / (ratio - 1)
     moved = np.abs(np.diff(better))
-    error = np.maximum(moved[1:], moved[:-1]) + 2 * rounding / steps[2:-1]
+    error = np.maximum(moved[1:], moved[:-1]) + 2 * blur[2:-1]
     error[~np.isfinite(error)] = math.inf
     best = int(np.argmin(error))
     return (float(better[best + 1]), float(error[best])) if np.isfinite(error[best]) else (math.nan, math.inf)

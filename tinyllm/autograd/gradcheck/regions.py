@@ -1,18 +1,18 @@
 """Where a gradient is wrong in a part only: which part that is, in words."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from tinyllm.autograd.gradcheck.mistakes import Evidence
+from tinyllm.autograd.gradcheck.evidence import Evidence
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_run"]
 
 GATES = {4: ("i", "f", "g", "o"), 3: ("z", "r", "h")}  # Keras's order in an LSTM and in a GRU
 
 
-def describe(e: "Evidence") -> str | None:
+def describe(e: Evidence) -> str | None:
     """The part that is wrong; None if everything is, or if the part has no name."""
     wrong = e.wrong
     telling = e.known & ((e.n != 0) | (e.a != 0))  # a zero that is zero says nothing about its place
@@ -20,18 +20,17 @@ def describe(e: "Evidence") -> str | None:
         return None
     return (
         _repeated_indices(e)
-        or _clipped(e)
         or _one_element(e)
         or _labels(e)
         or _one_side(e, telling)
-        or _gate_blocks(wrong, telling)
         or _one_index(wrong, telling)
+        or _gate_blocks(wrong, telling)
+        or _all_but_one_index(wrong, telling)
         or _corner(wrong, telling)
-        or f"{int(wrong.sum())} of {int(telling.sum())} elements wrong, in no place that has a name"
     )
 
 
-def _repeated_indices(e: "Evidence") -> str | None:
+def _repeated_indices(e: Evidence) -> str | None:
     """Rows that are looked up more than once, where only one of their gradients was kept."""
     rows = e.wrong.reshape(len(e.wrong), -1).any(axis=1) if e.wrong.ndim else e.wrong[None]
     used = None
@@ -40,30 +39,23 @@ def _repeated_indices(e: "Evidence") -> str | None:
             used = np.bincount(np.ravel(ids) % len(e.x), minlength=len(e.x))
             if (used[rows] > 1).all() and (used > 1).any():
                 return f"only repeated indices wrong: rows of {name} that occur more than once (gradients must add up)"
-    if used is None and e.jacobian is not None:  # the indices may be inside f
+    if used is None and e.jacobian is not None and e.x.ndim:  # the indices may be inside f
         times = (e.jacobian != 0).sum(axis=0).reshape(e.x.shape)
         once = int(times[times > 0].min()) if times.any() else 0
-        if (times[e.wrong] > once).all() and (times[~e.wrong] <= once).all():
+        lookup = (e.jacobian != 0).sum(axis=1).max() == 1 or (e.x.ndim > 1 and (np.ptp(times, axis=-1) == 0).all())
+        if lookup and (times[e.wrong] > once).all() and (times[~e.wrong] <= once).all():
             return "only repeated indices wrong: elements that f uses more than once (their gradients must add up)"
     return None
 
 
-def _clipped(e: "Evidence") -> str | None:
-    bound = float(np.max(np.abs(e.a)))
-    flat = np.abs(e.a[e.wrong])
-    if np.all(flat == bound) and np.all(np.abs(e.n[e.wrong]) > bound) and e.wrong.sum() > 1:
-        return f"clipped at {bound:.6g}"
-    return None
-
-
-def _one_element(e: "Evidence") -> str | None:
+def _one_element(e: Evidence) -> str | None:
     if e.wrong.sum() != 1:
         return None
     index = [int(i[0]) for i in np.nonzero(e.wrong)]
     return f"one element wrong, at {index}"
 
 
-def _labels(e: "Evidence") -> str | None:
+def _labels(e: Evidence) -> str | None:
     """The element of each row that an integer argument points at, as a cross-entropy's label does."""
     for name, labels in _integers(e).items():
         if (
@@ -80,7 +72,7 @@ def _labels(e: "Evidence") -> str | None:
     return None
 
 
-def _one_side(e: "Evidence", telling: np.ndarray) -> str | None:
+def _one_side(e: Evidence, telling: np.ndarray) -> str | None:
     for side, where in (("negative", e.x < 0), ("positive", e.x > 0)):
         if where.sum() > 1 and not (e.wrong & ~where).any() and (e.wrong | ~telling)[where].all():
             return f"wrong only where the argument is {side}: the local derivative of that branch"
@@ -110,21 +102,36 @@ def _gate_blocks(wrong: np.ndarray, telling: np.ndarray) -> str | None:
     return None
 
 
-def _one_index(wrong: np.ndarray, telling: np.ndarray) -> str | None:
-    """One index of one axis, or all but one, or a run of them."""
+def _lines(wrong: np.ndarray, telling: np.ndarray) -> Iterator[tuple[int, str, str, np.ndarray, np.ndarray]]:
+    """For each axis: what its indices are called, which of them have something wrong, and which something to tell."""
     for axis in range(wrong.ndim):
         across = tuple(i for i in range(wrong.ndim) if i != axis)
-        lines, tell = wrong.any(axis=across), telling.any(axis=across)
-        hit = np.flatnonzero(lines)
         word = "row" if axis == 0 and wrong.ndim > 1 else "column" if axis == wrong.ndim - 1 and axis else "index"
         where = f" of axis {axis}" if word == "index" or wrong.ndim > 2 else ""
-        if len(hit) == 1:
-            return f"one {word} wrong: {word} {hit[0]}{where}"
+        yield axis, word, where, np.asarray(wrong.any(axis=across)), np.asarray(telling.any(axis=across))
+
+
+def _one_index(wrong: np.ndarray, telling: np.ndarray) -> str | None:
+    for _, word, where, lines, tell in _lines(wrong, telling):
+        if lines.sum() == 1 < tell.sum():
+            return f"one {word} wrong: {word} {np.flatnonzero(lines)[0]}{where}"
+    return None
+
+
+def _all_but_one_index(wrong: np.ndarray, telling: np.ndarray) -> str | None:
+    for axis, word, where, lines, tell in _lines(wrong, telling):
         spared = np.flatnonzero(tell & ~lines)
-        if len(spared) == 1 and (wrong | ~telling).take(hit, axis).all():
+        if len(spared) == 1 and (wrong | ~telling).compress(lines, axis).all():
             return f"all wrong but one {word}: {word} {spared[0]}{where}"
-        if len(spared) and len(hit) == hit[-1] - hit[0] + 1:
-            return f"{word}s {hit[0]} to {hit[-1]}{where} wrong"
+    return None
+
+
+def describe_run(wrong: np.ndarray, telling: np.ndarray) -> str | None:
+    """Several neighbours along one axis."""
+    for axis, _, _, lines, tell in _lines(wrong, telling):
+        hit = np.flatnonzero(lines)
+        if len(hit) and (tell & ~lines).sum() > 1 < len(hit) == hit[-1] - hit[0] + 1:
+            return f"wrong from {hit[0]} to {hit[-1]} along axis {axis}"
     return None
 
 
@@ -132,14 +139,15 @@ def _corner(wrong: np.ndarray, telling: np.ndarray) -> str | None:
     """The part above or below the diagonal of the last two axes, or the diagonal itself."""
     if wrong.ndim < 2:
         return None
-    above = np.triu(np.ones(wrong.shape[-2:], bool), 1)
-    for name, part in (("above", above), ("below", above.T if above.shape[0] == above.shape[1] else ~above)):
+    rows, columns = wrong.shape[-2:]
+    above = np.arange(columns) > np.arange(rows)[:, None]
+    for name, part in (("above", above), ("below", np.arange(columns) < np.arange(rows)[:, None])):
         if not (wrong & ~part).any() and (wrong | ~telling)[..., part].mean() > 0.6:
             return f"wrong only {name} the diagonal"
-    diagonal = np.eye(*wrong.shape[-2:], dtype=bool)
+    diagonal = np.arange(columns) == np.arange(rows)[:, None]
     return "wrong only on the diagonal" if not (wrong & ~diagonal).any() else None
 
 
-def _integers(e: "Evidence") -> dict[str, Any]:
+def _integers(e: Evidence) -> dict[str, Any]:
     found = {name: np.asarray(v) for name, v in e.inputs.items() if isinstance(v, np.ndarray | list | tuple)}
     return {name: v for name, v in found.items() if v.dtype.kind in "iu"}

@@ -96,7 +96,9 @@ class Report:
 
     # -- to read ----------------------------------------------------------------------------------------------------
 
-    def _summary(self) -> str:
+    @property
+    def summary(self) -> str:
+        """The verdict in a line."""
         limit = max(DOUBTFUL, self.rtol)
         said = {
             "right": f"every relative error is within {self.rtol:g}",
@@ -115,7 +117,7 @@ class Report:
     def __str__(self) -> str:
         rows = list(self._rows())
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = [self._summary()]
+        lines = [self.summary]
         lines += ["  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths)).rstrip() for row in rows]
         lines += [f"  diagnosis: {self.diagnosis}"] if self.diagnosis else []
         lines += [f"  compared: {self.elements}"]
@@ -131,7 +133,7 @@ class Report:
         below += [html.escape(line) for line in (f"compared: {self.elements}", *(f"note: {n}" for n in self.notes))]
         return (
             '<div style="background:#fff;color:#1f2328;padding:10px;font-family:monospace;overflow-x:auto">'
-            f'<div style="font-weight:600;color:{COLORS[self.grade]}">{html.escape(self._summary())}</div>'
+            f'<div style="font-weight:600;color:{COLORS[self.grade]}">{html.escape(self.summary)}</div>'
             f'<table style="border-collapse:collapse;color:#1f2328">{"".join(table)}</table>'
             f"<div>{'<br>'.join(below)}</div></div>"
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm.autograd.tensor import Tensor, as_array
+from tinyllm.autograd.tensor import Tensor, as_array, wrap
 from tinyllm.autograd.transforms import vjp
 
 __all__ = ["Subject", "listed", "pull", "subject_of"]
@@ -36,7 +36,7 @@ class Subject:
         """f's outputs, in memory of their own: an output may be a view of an input that is about to change."""
         given = list(arrays)
         for i in self.places:
-            given[i] = Tensor(arrays[i]) if self.tensors else arrays[i].copy()
+            given[i] = wrap(arrays[i], None) if self.tensors else arrays[i].copy()
         return [np.array(as_array(y)) for y in listed(self.f(*given))]
 
     def pull(self, arrays: Sequence[Any], upstream: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -175,10 +175,7 @@ def _of_weights(owner: Any, inputs: list, options: dict[str, Any]) -> tuple:
     for part in parts:
         if hasattr(part, "dtype"):
             part.dtype = np.dtype(np.float64) if part.dtype is not None else None
-    if model:
-        run = _model_run(owner, options)
-    else:
-        run = lambda *xs: owner(*xs, **options)  # noqa: E731
+    run = _model_run(owner, options) if model else lambda *xs: owner(*xs, **options)
     run(*inputs)  # makes the weights, where there are none yet
     named = {id(w): name for name, w in _named_weights(parts)}
     for part in parts:
