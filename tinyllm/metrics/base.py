@@ -65,7 +65,10 @@ class Mean(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         values = np.asarray(as_array(values), float)
-        weights = np.ones(values.shape) if sample_weight is None else spread(self.name, sample_weight, values.shape)
+        if sample_weight is None:
+            self.total, self.count = self.total + float(np.sum(values)), self.count + values.size
+            return
+        weights = spread(self.name, sample_weight, values.shape)
         self.total += float(np.sum(np.where(weights == 0, 0, values) * weights))
         self.count += float(np.sum(weights))
 
