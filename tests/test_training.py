@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinyllm import losses
+from tinyllm import losses, metrics
 from tinyllm.autograd.graph import is_recording
 from tinyllm.callbacks import Callback
 from tinyllm.layers import LSTM, Dense, Dropout, Embedding
+from tinyllm.metrics import AUC, F1Score, Precision
 from tinyllm.models import Sequential
 from tinyllm.optimizers import SGD, Adam
 
@@ -633,3 +634,94 @@ def test_an_id_beyond_the_table_stops_training_with_the_remedy():
 def test_the_length_of_the_sequences_may_change():
     model = text_model()
     assert model.predict(np.ones((2, 7), int)).shape == (2, 1)
+
+
+# Metrics: with a state, weighted, masked
+
+
+def watched(metrics=(), weighted_metrics=()):
+    """A classifier of points that is right about most, and its data in an order that makes batches unlike."""
+    x = np.array([-2.0, -1.5, 0.2, -0.5, 1.0, 0.7, -0.1, 2.0, 0.4, -1.0])[:, None]
+    y = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 1])
+    model = Sequential([Dense(1, "sigmoid", input_shape=(1,), weights=[[[1.5]], [0.0]])], dtype="float64")
+    model.compile(SGD(0.0), "binary_crossentropy", metrics, weighted_metrics)
+    return model, x, y
+
+
+STATEFUL = [Precision(), "Recall", AUC(), F1Score("macro", threshold=0.5), AUC(None, name="exact")]
+
+
+@pytest.mark.parametrize("metric", STATEFUL, ids=lambda m: getattr(m, "name", m))
+def test_a_metric_with_a_state_is_that_of_all_samples_and_not_the_mean_of_batches(metric):
+    model, x, y = watched([metric])
+    expected = metrics.get(metric)(y, model.predict(x))
+    by_batch = [model.test_on_batch(x[i : i + 3], y[i : i + 3])[1] for i in range(0, 10, 3)]
+    name = metrics.get(metric).name
+    close(model.evaluate(x, y, batch_size=3, return_dict=True)[name], expected)
+    history = model.fit(x, y, batch_size=3, epochs=2, validation_data=(x, y), verbose=0).history
+    close(history[name], [expected] * 2)
+    close(history[f"val_{name}"], [expected] * 2)
+    assert abs(np.nanmean(by_batch) - expected) > 0.01
+
+
+def test_weights_count_in_weighted_metrics_only():
+    model, x, y = watched(["accuracy", "mae"], ["mae", Precision(name="trust")])
+    weight = np.linspace(0.1, 2, 10)
+    p = model.predict(x)[:, 0]
+    found = model.evaluate(x, y, batch_size=4, sample_weight=weight, return_dict=True)
+    assert list(found) == ["loss", "accuracy", "mae", "weighted_mae", "trust"]
+    close(found["mae"], np.abs(p - y).mean())
+    close(found["accuracy"], ((p > 0.5) == y).mean())
+    close(found["weighted_mae"], np.average(np.abs(p - y), weights=weight))
+    close(found["trust"], weight[(p > 0.5) & (y == 1)].sum() / weight[p > 0.5].sum())
+    assert model.test_on_batch(x, y, sample_weight=weight) == pytest.approx(list(found.values()))
+
+
+def test_class_weights_are_weights_of_weighted_metrics():
+    model, x, y = watched(["mae"], [metrics.MeanAbsoluteError("fair")])
+    p = model.predict(x)[:, 0]
+    logs = model.fit(x, y, batch_size=4, class_weight={0: 1.0, 1: 3.0}, verbose=0).history
+    close(logs["fair"], [np.average(np.abs(p - y), weights=np.where(y, 3, 1))])
+    close(logs["mae"], [np.abs(p - y).mean()])
+
+
+def test_masked_steps_count_in_no_metric_weighted_or_not():
+    model = language_model(mask_zero=True)
+    perplexity = metrics.Perplexity()
+    model.compile(SGD(0.0), model.loss, ["accuracy", perplexity], ["accuracy"])
+    p, keep, weight = model.predict(LM_X), LM_X > 0, np.array([1.0, 5.0])
+    right, nats = p.argmax(-1) == LM_Y, -np.log(np.take_along_axis(p, LM_Y[..., None], -1)[..., 0])
+    for given in (weight, weight[:, None], np.repeat(weight[:, None], LM_X.shape[1], axis=1)):
+        found = model.evaluate(LM_X, LM_Y, sample_weight=given, batch_size=1, return_dict=True)
+        close(found["accuracy"], right[keep].mean())
+        close(found["perplexity"], np.exp(nats[keep].mean()))
+        close(found["weighted_accuracy"], np.average(right, weights=keep * weight[:, None]))
+
+
+def test_labels_that_the_loss_ignores_count_in_no_metric():
+    model = language_model(mask_zero=False)
+    model.compile(SGD(0.0), losses.SparseCategoricalCrossentropy(ignore_class=-1), ["accuracy", "perplexity"])
+    y, p = np.where(LM_X > 0, LM_Y, -1), model.predict(LM_X)
+    found = model.evaluate(LM_X, y, return_dict=True)
+    close(found["accuracy"], (p.argmax(-1) == y)[y >= 0].mean())
+    close(np.log(found["perplexity"]), found["loss"])
+
+
+def test_every_epoch_starts_to_count_anew():
+    model, x, y = watched([metrics.TruePositives()])
+    history = model.fit(x, y, batch_size=3, epochs=3, validation_data=(x[:4], y[:4]), verbose=0).history
+    assert history["true_positives"] == [3, 3, 3] and history["val_true_positives"] == [0, 0, 0]
+    assert model.train_on_batch(x, y)[1] == model.train_on_batch(x, y)[1] == 3
+
+
+def test_a_metric_that_is_no_single_number_is_refused_with_what_to_do():
+    model, x, y = watched([Precision(thresholds=[0.2, 0.8])])
+    with pytest.raises(ValueError, match=r"the metric 'precision' is an array \(2,\), .* one threshold"):
+        model.fit(x, y, verbose=0)
+
+
+def test_one_metric_cannot_count_twice():
+    same = Precision()
+    for plain, weighted in (([same, same], []), ([same], [same]), (["mae", "mae"], []), ([], ["mae", "mae", "mae"])):
+        with pytest.raises(ValueError, match=r"compile: two metrics are called '.*'; give one another name"):
+            watched(plain, weighted)

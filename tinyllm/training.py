@@ -72,7 +72,7 @@ class Trainable:
         if loss.reduction == "none":
             raise ValueError("compile: a loss with the reduction 'none' is not one number to go downhill on")
         chosen, weighted = (list(m) if isinstance(m, list | tuple) else [m] for m in (metrics, weighted_metrics))
-        _named_metrics(chosen + weighted, loss)  # an unknown name shows now, not after an hour of training
+        _named_metrics(chosen, weighted, loss)  # an unknown name shows now, not after an hour of training
         self.loss, self.optimizer, self.metrics, self.weighted_metrics = loss, optimizer, chosen, weighted
 
     def fit(
@@ -248,12 +248,14 @@ class Trainable:
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
 
-def _named_metrics(chosen: Sequence, loss: losses.Loss) -> list[metrics.Metric]:
-    found = [metrics.get(metric, loss.name) for metric in chosen]
-    names = ["loss", *(metric.name for metric in found)]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"compile: two metrics are called '{twice}'; give one another name, or __name__")
+def _named_metrics(plain: Sequence, weighted: Sequence, loss: losses.Loss) -> dict[str, metrics.Metric]:
+    """The metrics by the names they have in the history; a weighted one is called so where its name is taken."""
+    found: dict[str, metrics.Metric] = {}
+    for i, metric in enumerate(metrics.get(each, loss.name) for each in (*plain, *weighted)):
+        name = f"weighted_{metric.name}" if i >= len(plain) and metric.name in found else metric.name
+        if name in found or name == "loss" or any(metric is other for other in found.values()):
+            raise ValueError(f"compile: two metrics are called '{name}'; give one another name, or __name__")
+        found[name] = metric
     return found
 
 
@@ -262,10 +264,10 @@ class _Averages:
 
     def __init__(self, model: Trainable):
         self.loss = metrics.Mean("loss")
-        self.metrics = _named_metrics([*model.metrics, *model.weighted_metrics], model.loss)
+        self.metrics = _named_metrics(model.metrics, model.weighted_metrics, model.loss)
         self.weighted = [False] * len(model.metrics) + [True] * len(model.weighted_metrics)
-        self.ignored = getattr(model.loss, "options", {}).get("ignore_class")
-        for metric in self.metrics:
+        self.ignored = model.loss.options.get("ignore_class")
+        for metric in self.metrics.values():
             metric.reset_state()
 
     def add(self, y: np.ndarray, loss: float, prediction: Tensor, mask: Any, sample_weight: Any = None) -> None:
@@ -276,22 +278,22 @@ class _Averages:
             counted = labels.reshape(prediction.shape[:-1]) != self.ignored
             keep = counted * (1.0 if keep is None else keep)
             labels = np.where(labels == self.ignored, 0, labels)
-        for metric, weighted in zip(self.metrics, self.weighted):
+        for metric, weighted in zip(self.metrics.values(), self.weighted):
             weight = sample_weight if weighted else None
             if weight is not None and keep is not None:
                 weight = spread(metric.name, weight, keep.shape) * keep
             metric.update_state(labels, prediction.data, sample_weight=keep if weight is None else weight)
 
     def logs(self) -> dict[str, float]:
-        return {metric.name: _one_number(metric) for metric in (self.loss, *self.metrics)}
+        return {name: _one_number(name, metric) for name, metric in ({"loss": self.loss} | self.metrics).items()}
 
 
-def _one_number(metric: metrics.Metric) -> float:
+def _one_number(name: str, metric: metrics.Metric) -> float:
     value = np.asarray(as_array(metric.result()))
     if value.size != 1:
         raise ValueError(
-            f"the metric {metric.name} is an array {value.shape}, and training reports one number: choose an average "
-            "or one threshold, or call the metric with the labels and model.predict(x)"
+            f"the metric '{name}' is an array {value.shape}, and training reports one number: choose an average or one "
+            "threshold, or call the metric with the labels and model.predict(x)"
         )
     return value.item()
 
