@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm.autograd.gradcheck.blindspots import blind_spots
 from tinyllm.autograd.gradcheck.comparison import Check, Plan
 from tinyllm.autograd.gradcheck.differences import METHODS
 from tinyllm.autograd.gradcheck.report import Report
@@ -70,6 +71,8 @@ def gradcheck(
         plan.rtol = 1e-5 if rtol is None else rtol
         lower, report = report, Check(subject.slope(first.total.upstream), plan, rng, 2).run()
         report.lower = lower
+    if gradient is not None and report.ok:
+        report.notes += blind_spots(subject)
     return report
 
 
