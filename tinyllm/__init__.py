@@ -1,5 +1,8 @@
 """tinyllm: understand a language model by reading, breaking and checking one. Pure NumPy."""
 
+from importlib import import_module
+from typing import Any
+
 from tinyllm import (
     activations,
     callbacks,
@@ -20,6 +23,7 @@ __all__ = [
     "Tensor",
     "activations",
     "callbacks",
+    "experiments",
     "grad",
     "gradcheck",
     "hessian",
@@ -36,6 +40,14 @@ __all__ = [
     "optimizers",
     "preprocessing",
     "value_and_grad",
+    "visualize",
     "vjp",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """tinyllm.experiments and tinyllm.visualize are imported when they are first asked for."""
+    if name in ("experiments", "visualize"):
+        return import_module(f"tinyllm.{name}")
+    raise AttributeError(f"module 'tinyllm' has no attribute '{name}'")
