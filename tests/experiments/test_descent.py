@@ -32,7 +32,12 @@ def test_without_clipping_the_gradient_that_is_used_is_the_one_that_came(runs):
 
 def test_clipped_training_learns_where_the_unclipped_explodes(runs):
     assert np.mean(runs.losses["norm"][-10:]) < 0.2 > np.mean(runs.losses["value"][-10:])
-    assert np.nanmax(runs.losses["none"]) > 10
+    assert np.nanmax(runs.losses["none"]) > 1e4
+
+
+def test_where_nothing_explodes_all_three_learn():
+    result = clipping(learning_rate=0.05, steps=60)
+    assert all(np.mean(losses[-10:]) < 0.6 * losses[0] for losses in result.losses.values())
 
 
 def test_all_three_trainings_begin_at_the_same_loss(runs):
