@@ -1,7 +1,9 @@
 """Training agrees with Keras number for number, can be repeated bit for bit, and stops before it does harm."""
 
 import json
+import os
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -725,3 +727,66 @@ def test_one_metric_cannot_count_twice():
     for plain, weighted in (([same, same], []), ([same], [same]), (["mae", "mae"], []), ([], ["mae", "mae", "mae"])):
         with pytest.raises(ValueError, match=r"compile: two metrics are called '.*'; give one another name"):
             watched(plain, weighted)
+
+
+# Keras itself
+
+
+def keras_on_pytorch():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras = pytest.importorskip("keras")
+        if keras.config.backend() != "torch":
+            pytest.skip("needs Keras on PyTorch")
+    return keras
+
+
+@pytest.mark.interop
+@pytest.mark.filterwarnings("ignore")  # Keras's own
+@pytest.mark.parametrize("weights", ["none", "sample_weight", "class_weight"])
+def test_fit_and_evaluate_report_what_keras_reports(weights):
+    keras = keras_on_pytorch()
+    model, x, y = watched()
+    theirs = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1, "sigmoid")])
+    theirs.set_weights(model.get_weights())
+    weight = np.linspace(0.1, 2, 10) if weights == "sample_weight" else None
+    fit = {"batch_size": 4, "epochs": 2, "shuffle": False, "verbose": 0, "sample_weight": weight}
+    fit |= {"class_weight": {0: 1.0, 1: 3.0}} if weights == "class_weight" else {}
+    logs = []
+    for each, m, sgd in ((model, metrics, SGD(0.5)), (theirs, keras.metrics, keras.optimizers.SGD(0.5))):
+        chosen = ["accuracy", m.Precision(name="p"), m.Recall(name="r"), m.AUC(name="a"), m.AUC(curve="PR", name="pr")]
+        by_weight = ["accuracy", m.F1Score("micro", threshold=0.5, name="f"), m.AUC(name="wa"), "mse"]
+        each.compile(sgd, "binary_crossentropy", metrics=chosen, weighted_metrics=by_weight)
+        labels = y[:, None].astype("float32")
+        history = each.fit(x, labels, validation_data=(x, labels), **fit).history
+        evaluated = each.evaluate(x, labels, batch_size=4, sample_weight=weight, return_dict=True, verbose=0)
+        logs.append({**history, **{f"{name}, evaluated": value for name, value in evaluated.items()}})
+    assert set(logs[0]) == set(logs[1])
+    for name, values in logs[0].items():
+        close(values, logs[1][name], rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.interop
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("weighted", [False, True])
+def test_masked_sequences_are_counted_like_in_keras(weighted):
+    keras = keras_on_pytorch()
+    model = language_model(mask_zero=True)
+    layers = keras.layers
+    theirs = keras.Sequential(
+        [
+            layers.Embedding(5, 2, mask_zero=True),
+            layers.LSTM(3, return_sequences=True),
+            layers.Dense(5, activation="softmax"),
+        ]
+    )
+    theirs.build((None, LM_X.shape[1]))
+    theirs.set_weights(model.get_weights())
+    weight = np.linspace(0.5, 2, LM_X.size).reshape(LM_X.shape) if weighted else None
+    found = []
+    for each in (model, theirs):
+        each.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
+        found.append(each.evaluate(LM_X, LM_Y, batch_size=2, sample_weight=weight, return_dict=True, verbose=0))
+    assert set(found[0]) == set(found[1]) == {"loss", "accuracy", "weighted_accuracy"}
+    close([found[1][name] for name in found[0]], list(found[0].values()), rtol=1e-5)
