@@ -438,6 +438,20 @@ def test_float32_stays_float32(name):
     assert loss.dtype == p.grad.dtype == "float32"
 
 
+def test_float32_stays_float32_with_ignored_labels_and_class_weights_of_its_own():
+    p = Tensor(np.full((2, 2), 0.5), requires_grad=True, dtype="float32")
+    for loss, y in (
+        (losses.SparseCategoricalCrossentropy(ignore_class=1), [1, 0]),
+        (losses.CategoricalFocalCrossentropy(alpha=[0.2, 0.3], label_smoothing=0.1), np.eye(2)),
+        (losses.BinaryFocalCrossentropy(True, np.float64(0.3), np.float64(2)), np.eye(2)),
+        (losses.Huber(np.float64(0.5)), np.eye(2)),
+    ):
+        p.grad = None
+        value = loss(y, p, np.ones(2), np.ones(2, bool))
+        value.backward()
+        assert value.dtype == p.grad.dtype == "float32"
+
+
 def test_a_configuration_makes_an_equal_loss():
     loss = losses.BinaryCrossentropy(reduction="sum", label_smoothing=0.1)
     assert losses.BinaryCrossentropy(**loss.get_config()).get_config() == loss.get_config()

@@ -59,8 +59,8 @@ def binary_crossentropy(
     >>> binary_crossentropy([[1.0], [0.0]], [[0.9], [0.1]]).data.round(6)
     array([0.105361, 0.105361])
     """
-    y_true, _, values, _ = _binary("binary_crossentropy", y_true, y_pred, from_logits, label_smoothing, axis)
-    return np.mean(values, axis=-1)
+    y_true, scores, logits = _binary("binary_crossentropy", y_true, y_pred, from_logits, label_smoothing, axis)
+    return np.mean(_binary_values(y_true, scores, logits), axis=-1)
 
 
 def binary_focal_crossentropy(
@@ -83,10 +83,11 @@ def binary_focal_crossentropy(
     """
     name = "binary_focal_crossentropy"
     check_options(name, {"alpha": alpha, "gamma": gamma})
-    y_true, p, values, q = _binary(name, y_true, y_pred, from_logits, label_smoothing, axis)
-    values = _power(y_true * q + (1 - y_true) * p, gamma) * values
+    y_true, scores, logits = _binary(name, y_true, y_pred, from_logits, label_smoothing, axis)
+    p, q = (sigmoid(scores), sigmoid(-scores)) if logits else (scores, 1 - scores)
+    values = _power(y_true * q + (1 - y_true) * p, gamma) * _binary_values(y_true, scores, logits)
     if apply_class_balancing:
-        values = (y_true * alpha + (1 - y_true) * (1 - alpha)) * values
+        values = (y_true * float(alpha) + (1 - y_true) * (1 - float(alpha))) * values
     return np.mean(values, axis=-1)
 
 
@@ -153,23 +154,27 @@ def sparse_categorical_crossentropy(
 
 
 def _binary(name: str, y_true: Any, y_pred: Any, from_logits: bool, label_smoothing: float, axis: int) -> tuple:
-    """(smoothed labels, p, cross-entropy per element, 1 - p), the axis last."""
-    check_options(name, {"label_smoothing": label_smoothing})
+    """(smoothed labels, logits or probabilities, whether they are logits), the axis last."""
     logits = logits_under(name, y_pred, from_logits, sigmoid)
     y_true, scores = paired(name, y_true, y_pred if logits is None else logits, axis)
     check_labels(name, y_true)
+    if logits is None:
+        check_probabilities(name, scores, "sigmoid")
     if label_smoothing:
+        check_options(name, {"label_smoothing": label_smoothing})
         y_true = y_true * (1 - label_smoothing) + label_smoothing / 2
-    if logits is not None:
-        return y_true, sigmoid(scores), binary_cross_entropy_with_logits(scores, y_true), sigmoid(-scores)
-    check_probabilities(name, scores, "sigmoid")
+    return y_true, scores, logits is not None
+
+
+def _binary_values(y_true: Any, scores: Any, logits: bool) -> Any:
+    if logits:
+        return binary_cross_entropy_with_logits(scores, y_true)
     p = np.clip(scores, EPSILON, 1 - EPSILON)
-    return y_true, scores, -(y_true * np.log(p) + (1 - y_true) * np.log(1 - p)), 1 - scores
+    return -(y_true * np.log(p) + (1 - y_true) * np.log(1 - p))
 
 
 def _categorical(name: str, y_true: Any, y_pred: Any, from_logits: bool, label_smoothing: float, axis: int) -> tuple:
     """(smoothed labels, log p), the classes last."""
-    check_options(name, {"label_smoothing": label_smoothing})
     logits = logits_under(name, y_pred, from_logits, softmax)
     y_true, scores = paired(name, y_true, y_pred if logits is None else logits, axis)
     check_labels(name, y_true)
@@ -177,6 +182,7 @@ def _categorical(name: str, y_true: Any, y_pred: Any, from_logits: bool, label_s
     if classes == 1:
         raise ValueError(f"{name}: takes two classes or more; one output: {name.replace('categorical', 'binary')}")
     if label_smoothing:
+        check_options(name, {"label_smoothing": label_smoothing})
         y_true = y_true * (1 - label_smoothing) + label_smoothing / classes
     if logits is not None:
         return y_true, log_softmax(scores)
@@ -186,7 +192,7 @@ def _categorical(name: str, y_true: Any, y_pred: Any, from_logits: bool, label_s
 
 def _power(x: Any, exponent: float) -> Any:
     """x ** exponent for 0 <= x <= 1, with a finite slope at 0 also where the exponent is below 1."""
-    return np.maximum(x, np.finfo(x.dtype).tiny) ** exponent
+    return np.maximum(x, np.finfo(x.dtype).tiny) ** float(exponent)
 
 
 # -- distributions --------------------------------------------------------------------------------------------------

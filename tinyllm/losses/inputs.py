@@ -1,6 +1,5 @@
 """What every loss asks of its labels and predictions before it computes: shapes that pair, labels that can be."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,12 @@ from tinyllm.autograd.tensor import as_array, origin
 
 __all__ = ["check_labels", "check_options", "check_probabilities", "class_labels", "logits_under", "paired", "spread"]
 
-LIMITS = {"label_smoothing": (0, 1), "alpha": (0, math.inf), "gamma": (0, math.inf), "delta": (0, math.inf)}
+LIMITS: dict[str, tuple[Callable, str]] = {
+    "alpha": (lambda a: a >= 0, "be 0 or more"),
+    "delta": (lambda a: a > 0, "be positive"),
+    "gamma": (lambda a: a >= 0, "be 0 or more"),
+    "label_smoothing": (lambda a: (a >= 0) & (a <= 1), "lie between 0 and 1"),
+}
 
 
 def paired(name: str, y_true: Any, y_pred: Any, axis: int = -1) -> tuple[np.ndarray, Tensor]:
@@ -102,11 +106,10 @@ def check_options(name: str, options: dict[str, Any]) -> None:
     """The options that have limits lie within them."""
     if not isinstance(options.get("from_logits", False), bool | np.bool_):
         raise TypeError(f"{name}: from_logits is True or False; found {options['from_logits']!r}")
-    for option, (low, high) in LIMITS.items():
-        value = np.asarray(options.get(option, low), float)
-        if not ((value >= low) & (value <= high)).all() or (option == "delta" and option in options and not value > 0):
-            limits = {"delta": "be positive", "label_smoothing": "lie between 0 and 1"}.get(option, "be 0 or more")
-            raise ValueError(f"{name}: {option} must {limits}; found {options[option]}")
+    for option in LIMITS.keys() & options.keys():
+        value = np.asarray(options[option], float)
+        if not LIMITS[option][0](value).all():
+            raise ValueError(f"{name}: {option} must {LIMITS[option][1]}; found {options[option]}")
 
 
 def spread(name: str, weights: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -97,7 +97,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """
     y_true, y_pred = paired("huber", y_true, y_pred)
     check_options("huber", {"delta": delta})
-    error = y_pred - y_true
+    delta, error = float(delta), y_pred - y_true
     bounded = np.clip(error, -delta, delta)
     return np.mean(bounded * (error - bounded / 2), axis=-1)
 
