@@ -35,9 +35,7 @@ RESULTS = {
     "cancellation": experiments.cancellation,
     "one case of cancellation": lambda: experiments.cancellation().cases["variance"],
     "kinks": experiments.kinks,
-    "depth": experiments.depth,
     "sequence_length": experiments.sequence_length,
-    "gradient_flow": experiments.gradient_flow,
     "gradient_flow for one bias": lambda: experiments.gradient_flow(1.0),
     "gradient_flow that explodes": lambda: experiments.gradient_flow((-1, 1, 3, 5), steps=60, recurrent_scale=5),
     "gradient_norms": lambda: experiments.gradient_norms(*reader()),
@@ -58,14 +56,11 @@ def texts(figure):
 
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
-    unseen = [
-        label
-        for ax in figure.axes
-        for axis in (ax.xaxis, ax.yaxis)
-        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]
-        for label in (tick.label1, tick.label2)
-        if tick not in axis._update_ticks()
-    ]
+    unseen = set()
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        drawn = axis._update_ticks()
+        ticks = [t for t in [*axis.get_major_ticks(), *axis.get_minor_ticks()] if t not in drawn]
+        unseen |= {label for tick in ticks for label in (tick.label1, tick.label2)}
     written = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and t not in unseen]
     return [(t.get_text(), t.get_window_extent(renderer)) for t in written]
 

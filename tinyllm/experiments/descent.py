@@ -57,6 +57,7 @@ class Clipping(Experiment):
             values = np.concatenate(list(series.values()))
             low, high = np.nanmin(values) / 3, min(np.nanmax(values), CEILING)
             ax.set_ylim(low, high * (high / low) ** 0.2)
+            ax.minorticks_off()
             ax.legend(loc="upper left", ncols=3, columnspacing=1)
         plain = self.losses["none"]
         lost = np.flatnonzero(~(plain < 10 * plain[0]))

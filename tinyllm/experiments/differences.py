@@ -55,6 +55,7 @@ class StepSize(Experiment):
         for ax, dtype in zip(axes, self.errors):
             ax.set(xscale="log", yscale="log", xlim=self.steps[[0, -1]], ylim=(lowest / 2, 1e4))
             ax.set(xlabel="step h (dotted: theory's best)", ylabel="relative error of the slope")
+            ax.minorticks_off()
             by_method = self.errors[dtype]
             for method, colour in zip(by_method, COLOURS):
                 dash = "--" if method == "complex" else "-"  # it lies on the central one where the step is large
@@ -157,6 +158,7 @@ class Case(Experiment):
         for text, error, colour in lines:
             ax.loglog(self.x, np.clip(error, low, high), ".-", color=colour, label=text, linewidth=1)
         ax.set(xlabel=self.argument, ylabel="relative error", ylim=(low / 3, 1e7), yticks=[1e-16, 1e-12, 1e-8, 1e-4, 1])
+        ax.minorticks_off()
         ax.legend(loc="upper left")
         if self.x[0] > self.x[-1]:
             ax.invert_xaxis()
