@@ -90,6 +90,10 @@ def test_a_boundary_belongs_to_the_value_before_it():
     assert [rate(step) for step in (1, 2, 3)] == [1, 1, 0.5]
 
 
+def test_lists_and_zeros_are_taken():
+    assert PiecewiseConstantDecay([0], [0, 1]) == PiecewiseConstantDecay((0,), (0, 1))
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -108,6 +112,11 @@ def test_a_boundary_belongs_to_the_value_before_it():
             lambda: PiecewiseConstantDecay([2, 1], [1, 2, 3]),
             r"PiecewiseConstantDecay: boundaries must rise; found \(2, 1\)",
         ),
+        (lambda: PiecewiseConstantDecay(["1"], [1, 2]), "PiecewiseConstantDecay: found '1' where"),
+        (lambda: PiecewiseConstantDecay([1], [1, -2]), "PiecewiseConstantDecay: found -2 where"),
+        (lambda: PiecewiseConstantDecay([1, 1], [1, 2, 3]), "PiecewiseConstantDecay: boundaries must rise"),
+        (lambda: PiecewiseConstantDecay([1], [1, math.inf]), "PiecewiseConstantDecay: found inf where"),
+        (lambda: ExponentialDecay(math.inf, 5, 0.5), "ExponentialDecay: initial_learning_rate must be"),
         (lambda: OneCycle(0.1, 0), "OneCycle: total_steps must be positive"),
         (lambda: OneCycle(0.1, 5, 1.5), "OneCycle: pct_start must be between 0 and 1; found 1.5"),
         (lambda: OneCycle(0.1, 5, 0.6, three_phase=True), "OneCycle: pct_start must be between 0 and 0.5"),

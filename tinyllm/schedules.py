@@ -131,6 +131,9 @@ class PiecewiseConstantDecay(Schedule):
                 f"PiecewiseConstantDecay: {len(self.boundaries)} boundaries part {len(self.boundaries) + 1} values; "
                 f"found {len(self.values)}"
             )
+        for value in (*self.boundaries, *self.values):
+            if not isinstance(value, Real) or not 0 <= value < math.inf:
+                raise ValueError(f"PiecewiseConstantDecay: found {value!r} where 0 or a positive number must be")
         if any(a >= b for a, b in pairwise(self.boundaries)):
             raise ValueError(f"PiecewiseConstantDecay: boundaries must rise; found {self.boundaries}")
 

@@ -92,6 +92,15 @@ def test_a_setting_out_of_range_is_named_at_first_and_later(make, setting, wrong
             setattr(make(), setting, value)
 
 
+def test_the_edges_of_the_ranges_are_in_them_or_not():
+    SGD(0, momentum=1)
+    RMSprop(rho=0, momentum=0)
+    Adam(beta_1=0, beta_2=0, epsilon=5e-324, weight_decay=0, clipnorm=5e-324)
+    for setting in ("epsilon", "weight_decay", "clipnorm"):
+        with pytest.raises(ValueError, match=f"Adam: {setting} must be .*; found inf"):
+            Adam(**{setting: INF})
+
+
 @pytest.mark.parametrize("pair", [("clipnorm", "clipvalue"), ("clipvalue", "global_clipnorm")])
 def test_only_one_of_the_three_ways_to_clip_is_taken(pair):
     message = r"^Adam: choose one of (\w+) and (\w+)$"
@@ -124,6 +133,7 @@ def test_an_optimizer_of_ones_own_is_a_class_with_update():
         def update(self, w, g, slots, rate):
             w -= rate * np.sign(g)
 
+    assert SignDescent().learning_rate == SignDescent.learning_rate == 0.01
     w = one_weight()
     SignDescent(0.5, weight_decay=1.0).apply_gradients([(np.array([[7.0, -7.0]]), w)])
     assert w.data.tolist() == [[0.0, 1.5]]
@@ -199,6 +209,12 @@ def test_the_global_norm_is_over_all_groups_and_dtypes():
     optimizer = SGD(1.0, global_clipnorm=1.0, groups=[Group([2], learning_rate_multiplier=0.5)])
     optimizer.apply_gradients(zip([np.array([2.0]), np.array([3.0]), np.array([6.0])], weights))
     np.testing.assert_allclose([w.data[0] for w in weights], [-2 / 7, -3 / 7, -3 / 7], rtol=1e-6)
+
+
+def test_a_weight_without_a_gradient_adds_nothing_to_the_global_norm():
+    start, optimizer = [np.zeros(2), np.zeros(9)], SGD(1.0, global_clipnorm=5.0)
+    (after,) = walk(optimizer, start, [[np.array([3.0, 4.0]), None]])
+    assert after[0].tolist() == [-3, -4]
 
 
 # -- groups ---------------------------------------------------------------------------------------------------------

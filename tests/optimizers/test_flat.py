@@ -104,6 +104,7 @@ def test_a_slot_that_is_asked_for_later_begins_as_new():
     optimizer = SGD(0.5)
     walk(optimizer, start, gradients[:1])
     optimizer.momentum = 0.5
+    assert not optimizer.get_state()[0]["momentum"].any()
     optimizer.apply_gradients(zip(gradients[1], optimizer.parameters))
     np.testing.assert_array_equal(optimizer.get_state()[0]["momentum"], -0.5 * gradients[1][0])
 

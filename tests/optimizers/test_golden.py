@@ -69,6 +69,10 @@ def test_the_defaults_are_those_of_keras(name):
     assert config == TRUTH["defaults"][name] | {"name": name.lower()}
 
 
+def test_gradient_descent_has_the_default_rate_of_sgd():
+    assert GD().learning_rate == SGD().learning_rate == 0.01
+
+
 @pytest.mark.parametrize("name", TRUTH["keras"])
 def test_float32_stays_float32_and_near(name):
     case = TRUTH["keras"][name]

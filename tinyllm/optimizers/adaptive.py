@@ -171,6 +171,8 @@ class Nadam(Optimizer):
     m, v as in Adam
     n = u_(t+1) m / (1 - U_(t+1)) + (1 - u_t) g / (1 - U_t)
     w = w - rate n / (sqrt(v / (1 - beta_2^t)) + epsilon)
+
+    Dozat warms up over 250 times as many steps, with 0.96^(t / 250); so does PyTorch. This is Keras's form.
     """
 
     learning_rate: Any = 0.001

@@ -86,6 +86,6 @@ def norm(g: np.ndarray) -> float:
     if math.isfinite(square):
         return math.sqrt(square)
     largest = float(np.abs(g).max())  # the squares may be too large for the dtype, although the norm is not
-    if largest == 0 or not math.isfinite(largest):
+    if not math.isfinite(largest):
         return largest
     return largest * math.sqrt(float(np.dot(g / largest, g / largest)))
