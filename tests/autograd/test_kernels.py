@@ -166,6 +166,32 @@ def test_a_loss_may_use_the_outputs_or_the_last_state(fused, readable, arguments
     agree(run(fused, arrays, used), run(readable, arrays, used))
 
 
+@pytest.mark.parametrize("fused, readable, arguments, gates", [
+    (simple_rnn, simple_rnn_from_rules, simple_rnn_arguments, 1),
+    (gru, gru_from_rules, gru_arguments, 3),
+    (gru, gru_from_rules, lambda **o: gru_arguments(reset_after=False, **o), 3),
+    (lstm, lstm_from_rules, lstm_arguments, 4),
+])  # fmt: skip
+@pytest.mark.parametrize("of_x, of_h", [(True, True), (True, False), (False, True)])
+def test_a_mask_of_dropout_reaches_its_own_gate_alone(fused, readable, arguments, gates, of_x, of_h):
+    given = arguments(batch=1)  # for one row a mask is a factor of the kernel's rows
+    x, weights = given[0], 2 if gates < 4 else 3
+    kernel, recurrent = given[weights : weights + 2]
+    keep_x = np.random.default_rng(1).choice([0.0, 2.0], (gates, 1, 1, x.shape[2])) if of_x else None
+    keep_h = np.random.default_rng(2).choice([0.0, 1.5, 3.0], (gates, 1, recurrent.shape[0])) if of_h else None
+
+    def scaled(kernel, keep):
+        by_gate = kernel.reshape(len(kernel), gates, -1)
+        return (by_gate * keep.reshape(gates, -1).T[:, :, None]).reshape(kernel.shape)
+
+    expected = list(given)
+    expected[weights] = scaled(kernel, keep_x) if of_x else kernel
+    expected[weights + 1] = scaled(recurrent, keep_h) if of_h else recurrent
+    found = readable(*given, keep=(keep_x, keep_h))
+    for a, b in zip(found, fused(*expected)):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("arguments", [simple_rnn_arguments, gru_arguments])
 def test_a_graph_that_is_kept_goes_backward_twice_through_a_recurrent_kernel(arguments):
     f = gru if arguments is gru_arguments else simple_rnn

@@ -155,7 +155,8 @@ def over_time(step, z, states, mask=None):
     z (batch, time, ...). Where mask (batch, time) is 0 the step is skipped: the states stay, and the output repeats
     (zero before the first step). Returns the outputs (batch, time, units) and the last states.
     """
-    output, outputs = np.zeros(states[0].shape, states[0].dtype), []
+    output: Any = 0.0
+    outputs = []
     for t in range(z.shape[1]):
         new = step(z[:, t], *states)
         if mask is None:
