@@ -1,4 +1,4 @@
-"""The command line: `tinyllm tour`, `tinyllm serve MODEL`, `tinyllm gradcheck --all`."""
+"""The command line: `tinyllm tour`, `tinyllm serve MODEL`, `tinyllm gradcheck my.py:loss --shapes 3,4`."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
+from tinyllm.cli import gradcheck
 
 __all__ = ["main"]
 
@@ -15,14 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     130 after Ctrl-C and 141 when nobody reads the output any more, as shells have it.
     """
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.command == "gradcheck" and options.all == bool(options.names):
-        parser.error("gradcheck: give the names of functions, or --all")
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):  # a console that cannot show a character prints its code instead
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
+        options = _parser(arguments).parse_args(arguments)
         return options.run(options) or 0
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
@@ -31,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python would complain at its exit
         return 141
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        print(f"tinyllm {options.command}: {error}", file=sys.stderr)
+        print(f"tinyllm {arguments[0]}: {error}", file=sys.stderr)
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tinyllm", description="Understand a language model by running one.")
     parser.add_argument("--version", action="version", version=f"tinyllm {tinyllm.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -52,10 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     serve.set_defaults(run=_serve)
 
-    gradcheck = commands.add_parser("gradcheck", help="prove derivatives: compare them with differences, to order 3")
-    gradcheck.add_argument("names", metavar="NAME", nargs="*", help="a function, for example np.tanh or softmax")
-    gradcheck.add_argument("--all", action="store_true", help="every function that has a derivative")
-    gradcheck.set_defaults(run=_gradcheck)
+    check = commands.add_parser(
+        "gradcheck",
+        help="compare derivatives with differences: your function's, a layer's, a model's, the library's",
+        usage=gradcheck.USAGE,
+        epilog=gradcheck.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    gradcheck.add_options(check, arguments[1:] if arguments[:1] == ["gradcheck"] else [])
     return parser
 
 
@@ -69,17 +73,3 @@ def _serve(options: argparse.Namespace) -> None:
     from tinyllm.serving import serve
 
     serve(options.model, host=options.host, port=options.port)
-
-
-def _gradcheck(options: argparse.Namespace) -> int:
-    from tinyllm.autograd.verification import HEADING, find, verify
-
-    functions = find(options.names) if options.names else None
-    print(HEADING, flush=True)
-    rows = []
-    for row in verify(functions):
-        print(row, flush=True)
-        rows.append(row)
-    wrong = sum(not row.ok for row in rows)
-    print(f"{len(rows)} functions, {sum(row.cases for row in rows)} cases: {f'{wrong} WRONG' if wrong else 'all ok'}")
-    return 1 if wrong else 0
