@@ -36,7 +36,7 @@ class _Normalization(Layer):
 
     def call(self, x):
         axes = self.axes(x.ndim)
-        expected, found = (tuple(s[a] for a in axes) for s in (self.input_shape or x.shape, x.shape))
+        expected, found = self.weight_shape(self.input_shape or x.shape), self.weight_shape(x.shape)
         if expected != found:
             who = f"{type(self).__name__} '{self.name}'"
             raise ValueError(f"{who}: expected sizes {expected} along axis {self.axis}, found inputs {x.shape}")
