@@ -87,14 +87,12 @@ def add_layer_options(parser: argparse.ArgumentParser, arguments: Sequence[str])
             what, shown = ("near ones", near) if near else ("known", sorted(LAYERS))
             raise ValueError(f"unknown layer {name!r}; {what}: {', '.join(shown)}")
     layers: list[type] = [LAYERS[name] for name in names]
-    taken = set(parser._option_string_actions)
     for each in layers:
         group = parser.add_argument_group(f"arguments of {each.__name__}")
         for p in inspect.signature(each).parameters.values():
-            spellings = [f"--{p.name}", f"--{p.name.replace('_', '-')}"]
-            if not taken & set(spellings):
-                taken.update(spellings)
-                group.add_argument(*dict.fromkeys(spellings), **_argument(p))
+            spellings = dict.fromkeys([f"--{p.name}", f"--{p.name.replace('_', '-')}"])
+            with contextlib.suppress(argparse.ArgumentError):  # --seed is everybody's; layers share --name
+                group.add_argument(*spellings, **_argument(p))
     return layers
 
 

@@ -137,7 +137,7 @@ class Theirs:
 def _message(error: BaseException) -> str:
     """In one line."""
     if isinstance(error, SyntaxError):
-        return error.msg
+        return error.msg or ""
     try:
         text = str(error)
     except Exception:
