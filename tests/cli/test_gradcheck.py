@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
         ("mine.py:f np.tanh", "one MODULE:FUNCTION at a time"),
         ("mine.py", "name one, mine.py:FUNCTION"),
         ("--all --json", "--json does not go with a function of the library"),
-        ("np.tanh --shapes 3 --order 2", "--shapes, --order does not go with a function of the library"),
+        ("np.tanh --shapes 3 --order 2", "--shapes, --order do not go with a function of the library"),
         ("mine.py:f --shapes 3 --data x", "--data does not go with a function"),
         ("--layer Add --gradient g", "--gradient does not go with --layer"),
         ("--model x --gradient g", "--gradient does not go with --model"),

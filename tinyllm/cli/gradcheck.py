@@ -114,32 +114,14 @@ def _elements(text: str) -> str | int:
 
 def _run(error: Callable[[str], None], layers: list[type], options: argparse.Namespace) -> int:
     kind = _kind(error, options)
-    every = (*INPUTS, *PASSED_ON, *OUTPUTS, "gradient", "data")
-    unfit = [f"--{o}" for o in every if getattr(options, o) is not None and o not in FITTING[kind]]
-    if unfit:
-        what = {"table": "a function of the library", "function": "a function"}.get(kind, f"--{kind}")
-        error(f"{', '.join(unfit)} does not go with {what}")
     if kind == "table":
         return _table(options.names)
-    options.seed = options.seed or 0
     page, picture = _target_file(options.html, "--html"), _target_file(options.plot, "--plot", PICTURES)
     if picture:
         from tinyllm.experiments.picture import style
 
         style()  # ImportError without matplotlib: before the check, not after it
-    chosen = {o: getattr(options, o) for o in (*PASSED_ON, "seed") if getattr(options, o) is not None}
-    theirs = Theirs()
-    with (
-        theirs.running(options.names[0] if kind == "function" else ""),
-        np.errstate(all="ignore"),
-    ):  # the report says it
-        from tinyllm.autograd.gradcheck import gradcheck
-
-        if kind == "layer":
-            f, inputs, more = targets.layer(layers, options)
-        else:
-            f, inputs, more = (targets.function if kind == "function" else targets.model)(options, theirs)
-        report = gradcheck(f, *inputs, **more, **chosen)
+    report = _report(kind, layers, options)
     if page:
         _write(page, _page(report).encode())
     if picture:
@@ -148,6 +130,23 @@ def _run(error: Callable[[str], None], layers: list[type], options: argparse.Nam
         _write(picture, buffer.getvalue())
     print(report.to_json() if options.json else "\n".join(map(str, _orders(report))))
     return 0 if report.ok else 1
+
+
+def _report(kind: str, layers: list[type], options: argparse.Namespace) -> Any:
+    options.seed = options.seed or 0
+    chosen = {o: getattr(options, o) for o in (*PASSED_ON, "seed") if getattr(options, o) is not None}
+    theirs = Theirs()
+    what = options.names[0] if kind == "function" else ""
+    with theirs.running(what), np.errstate(all="ignore"):  # the report says where a value is not finite
+        from tinyllm.autograd.gradcheck import gradcheck
+
+        if kind == "function":
+            f, inputs, more = targets.function(options, theirs)
+        elif kind == "layer":
+            f, inputs, more = targets.layer(layers, options)
+        else:
+            f, inputs, more = targets.model(options)
+        return gradcheck(f, *inputs, **more, **chosen)
 
 
 def _kind(error: Callable[[str], None], options: argparse.Namespace) -> str:
@@ -167,7 +166,13 @@ def _kind(error: Callable[[str], None], options: argparse.Namespace) -> str:
     for name in options.names:
         if name.endswith(".py"):
             error(f"{name} has many functions: name one, {name}:FUNCTION")
-    return found[0]
+    (kind,) = found
+    every = (*INPUTS, *PASSED_ON, *OUTPUTS, "gradient", "data")
+    unfit = [f"--{o}" for o in every if getattr(options, o) is not None and o not in FITTING[kind]]
+    if unfit:
+        what = {"table": "a function of the library", "function": "a function"}.get(kind, f"--{kind}")
+        error(f"{', '.join(unfit)} {'do' if len(unfit) > 1 else 'does'} not go with {what}")
+    return kind
 
 
 def _table(names: Sequence[str]) -> int:

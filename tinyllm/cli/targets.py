@@ -188,7 +188,7 @@ def _no_enormous_weight(made: Any) -> Iterator[None]:
 # -- a saved model --------------------------------------------------------------------------------------------------
 
 
-def model(options: argparse.Namespace, theirs: Theirs) -> Target:
+def model(options: argparse.Namespace) -> Target:
     """A model that was saved, with a batch; its loss is checked if it was compiled, else its output."""
     from tinyllm.layers import InputLayer
     from tinyllm.models import load_model
