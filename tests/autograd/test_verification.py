@@ -49,7 +49,7 @@ def test_a_wrong_derivative_is_found(instead):
     row = only(verify([np.tanh]))
     assert not row.ok and len(row.problems) == 3  # the fourth case is empty
     assert str(row).splitlines()[0].endswith("WRONG")
-    assert "case 1: order 1: argument 0 (2, 3): worst relative error" in str(row)
+    assert "case 1: order 1: x: " in str(row)
 
 
 def test_a_derivative_that_raises_is_a_finding_and_not_the_end(instead):

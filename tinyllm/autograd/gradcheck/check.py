@@ -6,6 +6,7 @@ sum(f(x) * u) is then compared with differences, in float64. Why random and why 
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -59,34 +60,48 @@ def gradcheck(
     >>> report.ok, report.grade
     (False, 'wrong')
     >>> gradcheck(np.sum, [1.0, 2.0, 3.0], gradient=lambda g, x: -g * np.ones(3)).diagnosis
-    'x: the sign is wrong'
+    'a: the sign is wrong'
     """
     _validate(method, order, elements, step, gradient)
+    _validate_numbers(seed, rtol, step)
     subject = subject_of(f, inputs, gradient, argnums, options)
     rng = np.random.default_rng((seed, UPSTREAM))
     plan = Plan(method, step, elements, seed, 1e-6 if rtol is None else rtol)
-    first = Check(subject, plan, rng, 1)
-    report = first.run()
-    if order == 2 and report.ok:
-        plan.rtol = 1e-5 if rtol is None else rtol
-        lower, report = report, Check(subject.slope(first.total.upstream), plan, rng, 2).run()
-        report.lower = lower
+    with np.errstate(all="ignore"):  # what is not finite is told in the report
+        first = Check(subject, plan, rng, 1)
+        report = first.run()
+        if order == 2 and report.ok:
+            plan.rtol = 1e-5 if rtol is None else rtol
+            lower, report = report, Check(subject.slope(first.total.upstream), plan, rng, 2).run()
+            report.lower = lower
     if gradient is not None and report.ok:
         report.notes += blind_spots(subject)
     return report
 
 
 def _validate(method: Any, order: Any, elements: Any, step: Any, gradient: Any) -> None:
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"gradcheck: unknown method {method!r}; known: {', '.join(METHODS)}")
-    if order not in (1, 2) or isinstance(order, bool):
+    if not isinstance(order, Integral) or isinstance(order, bool) or order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2; found {order!r}")
     if order == 2 and gradient is not None:
         raise ValueError("gradcheck: order=2 needs a gradient that can be differentiated; one written by hand is plain")
     if gradient is not None and not callable(gradient):
         raise TypeError(f"gradcheck: gradient is a function (upstream, *inputs); found {gradient!r:.60}")
-    whole = isinstance(elements, int) and not isinstance(elements, bool) and elements > 0
-    if elements not in (None, "all", "directions") and not whole:
+    whole = isinstance(elements, Integral) and not isinstance(elements, bool) and elements > 0
+    named = elements is None or (isinstance(elements, str) and elements in ("all", "directions"))
+    if not named and not whole:
         raise ValueError(f'gradcheck: elements is "all", "directions" or a positive number; found {elements!r}')
-    if step is not None and not (isinstance(step, float | int) and 0 < step < math.inf):
-        raise ValueError(f"gradcheck: step must be a positive number; found {step!r}")
+
+
+def _validate_numbers(seed: Any, rtol: Any, step: Any) -> None:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"gradcheck: seed must be a whole number, 0 or more; found {seed!r:.60}")
+    if rtol is not None and not (_is_real(rtol) and 0 < rtol < 1):
+        raise ValueError(f"gradcheck: rtol, a relative error, must lie between 0 and 1; found {rtol!r:.60}")
+    if step is not None and not (_is_real(step) and 0 < step < math.inf):
+        raise ValueError(f"gradcheck: step must be a positive number; found {step!r:.60}")
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -69,7 +69,7 @@ def slope(f: Callable, x: np.ndarray, v: np.ndarray, h: float, method: str = "ri
     if method not in METHODS:
         raise ValueError(f"slope: unknown method {method!r}; known: {', '.join(METHODS)}")
     x, v = np.asarray(x), np.asarray(v)
-    return METHODS[method].formula(lambda t: f(x + x.dtype.type(t) * v if method != "complex" else x + t * v), h)
+    return float(METHODS[method].formula(lambda t: f(x + (t if method == "complex" else x.dtype.type(t)) * v), h))
 
 
 def noise(phi: Phi, spacing: float = 1e-6, points: int = 9) -> float:
@@ -77,11 +77,11 @@ def noise(phi: Phi, spacing: float = 1e-6, points: int = 9) -> float:
 
     High differences of equally spaced values remove what is smooth and leave what is not: the k-th difference of noise
     of variance s^2 has variance s^2 (2k)! / k!^2 (J. J. More & S. M. Wild 2011, "Estimating computational noise",
-    section 3). The values lie on one side of 0, where a kink may be.
+    section 3). The values lie on one side of 0, where a kink may be; inf if one of them is not finite.
     """
     values = np.array([phi(spacing * (1 + i)) for i in range(points)])
     if not np.isfinite(values).all():
-        return 0.0
+        return math.inf
     estimates = []
     for k in range(4, 7):
         scale = math.factorial(k) ** 2 / math.factorial(2 * k)
@@ -120,6 +120,11 @@ def look_closer(phi: Phi, steps: np.ndarray, rounding: float) -> Slope:
         sides = np.isfinite([left, right])
         if sides.all() and abs(right - left) > 10 * (left_error + right_error) + 1e-7 * max(abs(left), abs(right)):
             return Slope((left + right) / 2, max(left_error, right_error), left, right, "kink")
+        gaps = [abs(down - here), abs(up - here)]
+        if any(np.isinf(side) and gap[-1] > 0.25 * gap[0] for side, gap in zip((left, right), gaps)):
+            return Slope(math.nan, math.inf, left, right, "jump")
+        if sides.any() and np.isinf([left, right]).any():  # one side is vertical: x log x for x > 0, else 0
+            return Slope(left + right, min(left_error, right_error), left, right, "kink")
         kind = "smooth"
         if not np.isfinite(both) and sides.any():
             kind, both, error = ("edge", right, right_error) if sides[1] else ("edge", left, left_error)
@@ -129,10 +134,17 @@ def look_closer(phi: Phi, steps: np.ndarray, rounding: float) -> Slope:
 
 
 def _settled(slopes: np.ndarray, ratio: int, blur: np.ndarray) -> tuple[float, float]:
-    """The extrapolated slope that has settled best, and the error left in it; (nan, inf) if none is finite."""
+    """The extrapolated slope that has settled best, and the error left in it; (nan, inf) if none is finite.
+
+    Slopes that grow and grow, and not from rounding, are those of a vertical tangent: (inf or -inf, inf).
+    """
     better = (ratio * slopes[1:] - slopes[:-1]) / (ratio - 1)
     moved = np.abs(np.diff(better))
     error = np.maximum(moved[1:], moved[:-1]) + 2 * blur[2:-1]
     error[~np.isfinite(error)] = math.inf
     best = int(np.argmin(error))
+    if error[best] > max(0.05 * abs(better[best + 1]), 20 * blur[best + 2]):
+        sizes = np.abs(slopes[: best + 3])
+        if len(sizes) > 2 and (np.diff(sizes) > 0).all():
+            return float(np.copysign(math.inf, slopes[best + 2])), math.inf
     return (float(better[best + 1]), float(error[best])) if np.isfinite(error[best]) else (math.nan, math.inf)
