@@ -129,6 +129,11 @@ def test_another_size_or_axis_is_refused():
             layers.RMSNormalization(axis=axis)(X)
 
 
+def test_an_axis_of_unknown_size_has_no_weights():
+    with pytest.raises(ValueError, match=r"must have a known size; found inputs \(None, None, 4\) and axis 1"):
+        layers.LayerNormalization(axis=1).ensure_built((None, None, 4))
+
+
 # Masking and merging
 
 

@@ -32,7 +32,11 @@ class _Normalization(Layer):
 
     def weight_shape(self, input_shape: Shape) -> tuple[int, ...]:
         """One number for each that is normalised together."""
-        return tuple(input_shape[a] or 0 for a in self.axes(len(input_shape)))
+        sizes = [input_shape[a] for a in self.axes(len(input_shape))]
+        if None in sizes:
+            found = f"found inputs {tuple(input_shape)} and axis {self.axis}"
+            raise ValueError(f"{type(self).__name__} '{self.name}': what is normalised must have a known size; {found}")
+        return tuple(n for n in sizes if n is not None)
 
     def call(self, x):
         axes = self.axes(x.ndim)
