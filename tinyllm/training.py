@@ -1,16 +1,20 @@
 """Training: the five steps (initialise, forward, loss, backward, update) and the loop around them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinyllm import losses, metrics, optimizers
+from tinyllm import checkpoints, losses, optimizers
 from tinyllm.autograd import Tensor, no_grad
 from tinyllm.autograd.tensor import as_array
-from tinyllm.callbacks import Callback, History, ProgressBar
-from tinyllm.losses.inputs import spread
+from tinyllm.averages import Averages, like, named_metrics
+from tinyllm.batches import ArrayBatches, Batches, batches_in, class_weights, hold_out, is_batches
+from tinyllm.callbacks import Callback, Checkpoint, History, ProgressBar
+from tinyllm.progress import Progress, callbacks_in, ctrl_c_waits, due, located, positive, reported
+from tinyllm.saving.safetensors import read_tensors, write_tensors
 
 __all__ = ["Trainable"]
 
@@ -27,6 +31,7 @@ class Trainable:
     metrics: tuple | list = ()
     weighted_metrics: tuple | list = ()
     history: History | None = None
+    progress: Any = None  # the Progress of fit()
     stop_training = False
     rng: np.random.Generator
     trainable_weights: list[Tensor]
@@ -72,127 +77,211 @@ class Trainable:
         if loss.reduction == "none":
             raise ValueError("compile: a loss with the reduction 'none' is not one number to go downhill on")
         chosen, weighted = (list(m) if isinstance(m, list | tuple) else [m] for m in (metrics, weighted_metrics))
-        _named_metrics(chosen, weighted, loss)  # an unknown name shows now, not after an hour of training
+        named_metrics(chosen, weighted, loss)  # an unknown name shows now, not after an hour of training
         self.loss, self.optimizer, self.metrics, self.weighted_metrics = loss, optimizer, chosen, weighted
 
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int = 32,
         epochs: int = 1,
         verbose: Any = "auto",
         callbacks: Any = (),
         validation_split: float = 0.0,
-        validation_data: tuple | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
         class_weight: dict | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+        resume: Any = None,
     ) -> History:
         """Train, and return the History.
 
-        x, y              arrays with as many samples; y (n,) goes with an output (n, 1)
+        x, y              arrays with as many samples; y (n,) goes with an output (n, 1). Or x alone: a generator, an
+                          iterable or a dataset (__len__, __getitem__) of batches (x, y) or (x, y, sample_weight)
         verbose           "auto" or 1: a bar on a terminal, a line per epoch elsewhere; 2: a line per epoch; 0: nothing
         validation_split  this last fraction of the samples is held out, before any shuffling
-        validation_data   (x, y) or (x, y, sample_weight), used instead of a split
+        validation_data   used instead of a split: (x, y), (x, y, sample_weight), or batches as for x
+        shuffle           arrays by sample, a dataset by batch, a stream not at all
         class_weight      {class: weight}, for whole-number labels
-        An epoch's loss is the mean over its samples, the short last batch counting for what it holds.
+        steps_per_epoch   an epoch has so many batches; the next one goes on where it stopped
+        validation_freq   validate after every so many epochs, or after the epochs in a list, counted from 1
+        resume            the folder of a callbacks.Checkpoint: go on from there, if there is anything, to bitwise the
+                          same end; the rest of the program must be as it was
+
+        An epoch's loss is the mean over its samples, the short last batch counting for what it holds. Ctrl-C ends
+        training after the batch that is running, and fit returns as usual; a second Ctrl-C raises KeyboardInterrupt.
         """
         self._check_compiled("fit")
-        x, y, sample_weight = self._arrays("fit", x, y, sample_weight)
+        batch_size, epochs = positive("fit: batch_size", batch_size), positive("fit: epochs", epochs)
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = _hold_out(validation_split, x, y, sample_weight)
-        if class_weight is not None:
-            sample_weight = _class_weights(class_weight, y, sample_weight)
-        if validation_data is not None:  # checked before the first epoch is spent
-            if not isinstance(validation_data, tuple | list) or not 2 <= len(validation_data) <= 3:
-                raise ValueError("fit: validation_data must be (x, y) or (x, y, sample_weight)")
-            validation_data = self._arrays("fit: validation_data", *validation_data)
-        batch_size, epochs = _positive("fit: batch_size", batch_size), _positive("fit: epochs", epochs)
-        steps = -(-len(x) // batch_size)
-        history = self.history = History()
-        history.params = {"epochs": epochs, "steps": steps}
-        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-        stranger = next((each for each in given if not isinstance(each, Callback)), None)
-        if stranger is not None:
-            raise TypeError(f"fit: a callback is an object of a Callback class; found {stranger!r:.60}")
-        watchers: list[Callback] = [history, *given]
-        if verbose:
-            watchers.append(ProgressBar(epochs, steps, bar=False if verbose == 2 else None))
-        self.stop_training = False
-        for watcher in watchers:
-            watcher.model = self
-            watcher.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            for watcher in watchers:
-                watcher.on_epoch_begin(epoch)
-            order = self.rng.permutation(len(x)) if shuffle else np.arange(len(x))
-            averages = _Averages(self)
-            for batch in range(steps):
-                rows = order[batch * batch_size : (batch + 1) * batch_size]
-                weight = None if sample_weight is None else sample_weight[rows]
-                some_x, some_y = self.batch(x, y, rows)
-                with _located(f"epoch {epoch + 1}, batch {batch + 1}"):
-                    averages.add(some_y, *self.train_step(some_x, some_y, weight), weight)
-                for watcher in watchers[1:]:  # the history waits for the epoch
-                    watcher.on_batch_end(batch, averages.logs())
-            logs = averages.logs()
-            if validation_data is not None:
-                held_x, held_y, held_weight = validation_data
-                with _located(f"epoch {epoch + 1}, validation"):
-                    values = self.evaluate(held_x, held_y, batch_size, sample_weight=held_weight, return_dict=True)
-                logs |= {f"val_{name}": value for name, value in values.items()}
-            for watcher in watchers:
-                watcher.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
-        for watcher in watchers:
-            watcher.on_train_end()
+            if is_batches(x):
+                raise ValueError("fit: validation_split needs arrays; hand over validation_data instead")
+            x, y, sample_weight = self._arrays("fit", x, y, sample_weight)
+            (x, y, sample_weight), validation_data = hold_out(validation_split, x, y, sample_weight)
+        rng = self.rng if shuffle else None
+        batches = self._batches("fit", (x, y, sample_weight), batch_size, rng, self.batch, class_weight)
+        validation = self._validation(validation_data, validation_batch_size or batch_size, validation_steps)
+        due(validation_freq, 1)  # checked before the first epoch is spent
+        steps = batches.length if steps_per_epoch is None else positive("fit: steps_per_epoch", steps_per_epoch)
+
+        history, watchers = History(), callbacks_in("fit", callbacks)
+        keepers = [each for each in watchers if isinstance(each, Checkpoint)]  # they keep the state of all the others
+        bar = [ProgressBar(bar=False if verbose == 2 else None)] if verbose else []
+        watchers = [each for each in watchers if each not in keepers] + [history, *bar, *keepers]
+        progress = Progress(batches, watchers, initial_epoch, identity=checkpoints.identity(self, batches))
+        self.history, self.progress, self.stop_training = history, progress, False
+        for each in watchers:
+            each.model, each.params = self, {"verbose": verbose, "epochs": epochs, "steps": steps}
+        saved = None if resume is None else self._checkpoint(os.fsdecode(resume), verbose)
+        progress.tell("on_train_begin")
+        if saved is not None:
+            self._resume(saved)
+        with ctrl_c_waits(progress):
+            while progress.averages or (progress.epoch < epochs and not self.stop_training):
+                if not self._train_epoch(progress, steps, steps_per_epoch is not None):
+                    break
+                epoch, logs = progress.epoch, progress.averages.logs()
+                if validation is not None and due(validation_freq, epoch + 1):
+                    with located(f"epoch {epoch + 1}, validation"):
+                        values = self._evaluate(validation, validation_steps, watchers)
+                    logs |= {f"val_{name}": value for name, value in values.items()}
+                progress.epoch, progress.batch, progress.averages = epoch + 1, 0, None
+                progress.tell("on_epoch_end", epoch, logs)
+                if progress.interrupted:
+                    break
+        progress.tell("on_train_end")
         return history
+
+    def _train_epoch(self, progress: Progress, steps: int | None, goes_on: bool) -> bool:
+        """The batches of an epoch, or what is left of it; False if it was not brought to its end.
+
+        goes_on: begin where the last epoch stopped.
+        """
+        batches = progress.batches
+        if progress.averages is None:  # else it was resumed in its midst
+            progress.tell("on_epoch_begin", progress.epoch)
+            progress.averages = Averages(self)
+            if not goes_on or not progress.step:
+                batches.start()
+        while not self.stop_training and not progress.interrupted and (steps is None or progress.batch < steps):
+            data = batches.take()
+            if data is None and goes_on and batches.repeats:
+                batches.start()
+                data = batches.take()
+            if data is None:
+                break
+            progress.tell("on_train_batch_begin", progress.batch)
+            with located(f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"):
+                progress.averages.add(data[1], *self.train_step(*data), data[2])
+            progress.batch, progress.step = progress.batch + 1, progress.step + 1
+            progress.tell("on_train_batch_end", progress.batch - 1, progress.averages.logs())
+        if progress.batch or self.stop_training or progress.interrupted:
+            return not progress.interrupted
+        if not progress.step:
+            raise ValueError("fit: x gave no batches")
+        warnings.warn(
+            f"fit: x ended after {progress.step} batches; there were none for epoch {progress.epoch + 1}", stacklevel=3
+        )
+        return False
 
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int = 32,
         verbose: Any = 0,
         sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = (),
         return_dict: bool = False,
     ) -> Any:
-        """The loss and the metrics over x, y: a list [loss, ...], or a dict; the loss alone if there are no metrics."""
+        """The loss and the metrics over x, y: a list [loss, ...], or a dict; the loss alone if there are no metrics.
+
+        x alone may hold batches, as for fit(); steps: only so many of them.
+        """
         self._check_compiled("evaluate")
-        x, y, sample_weight = self._arrays("evaluate", x, y, sample_weight)
-        averages = _Averages(self)
-        for batch, rows in enumerate(_batches(len(x), _positive("evaluate: batch_size", batch_size))):
-            weight = None if sample_weight is None else sample_weight[rows]
-            with _located(f"batch {batch + 1}"):
-                averages.add(y[rows], *self.test_step(x[rows], y[rows], weight), weight)
-        logs = averages.logs()
+        batch_size = positive("evaluate: batch_size", batch_size)
+        watchers = callbacks_in("evaluate", callbacks)
+        for each in watchers:
+            each.model = self
+        logs = self._evaluate(self._batches("evaluate", (x, y, sample_weight), batch_size), steps, watchers)
         if verbose:
             print(" - ".join(f"{name}: {value:.4g}" for name, value in logs.items()))
-        if return_dict:
-            return logs
-        return list(logs.values()) if len(logs) > 1 else logs["loss"]
+        return reported(logs, return_dict)
+
+    def _evaluate(self, batches: Batches, steps: int | None, watchers: Sequence[Callback]) -> dict[str, float]:
+        progress = Progress(batches, list(watchers))
+        progress.tell("on_test_begin")
+        averages = Averages(self)
+        batches.start()
+        with no_grad():
+            while (steps is None or progress.batch < steps) and (data := batches.take()) is not None:
+                progress.tell("on_test_batch_begin", progress.batch)
+                with located(f"batch {progress.batch + 1}"):
+                    averages.add(data[1], *self.test_step(*data), data[2])
+                progress.tell("on_test_batch_end", progress.batch, averages.logs())
+                progress.batch += 1
+        if not progress.batch:
+            raise ValueError("evaluate: there are no batches to evaluate")
+        logs = averages.logs()
+        progress.tell("on_test_end", logs)
+        return logs
 
     def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> np.ndarray:
-        """The outputs for x, as an array. Nothing is recorded, so two threads may predict with one model."""
-        x, batch_size = self.checked_input("predict", x), _positive("predict: batch_size", batch_size)
-        with no_grad():
-            parts = [self.forward(x[rows])[0].data for rows in _batches(len(x), batch_size)]
-        return np.concatenate(parts)
+        """The outputs for x, as an array. Nothing is recorded, so two threads may predict with one model.
 
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        x may be a dataset or a generator, too: of batches x, (x, y) or (x, y, sample_weight).
+        """
+        batch_size = positive("predict: batch_size", batch_size)
+        parts: Any
+        if is_batches(x) and not isinstance(x, list):
+            batches = batches_in(x, lambda batch: batch[0] if isinstance(batch, tuple) else batch)
+            batches.start()
+            parts = (self.checked_input("predict", part) for part in iter(batches.take, None))
+        else:
+            x = self.checked_input("predict", x)
+            parts = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
+        with no_grad():
+            outputs = [self.forward(part)[0].data for part in parts]
+        if not outputs:
+            raise ValueError("predict: found no batches")
+        return np.concatenate(outputs)
+
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: dict | None = None, return_dict: bool = False
+    ) -> Any:
         """One update from one batch; returns what evaluate() does, measured before the update."""
-        return self._on_batch("train_on_batch", self.train_step, x, y, sample_weight, return_dict)
+        return self._on_batch("train_on_batch", self.train_step, (x, y, sample_weight), class_weight, return_dict)
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and metrics of one batch."""
-        return self._on_batch("test_on_batch", self.test_step, x, y, sample_weight, return_dict)
+        return self._on_batch("test_on_batch", self.test_step, (x, y, sample_weight), None, return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """The outputs for one batch."""
         return self.predict(x, batch_size=max(len(x), 1))
+
+    def save_weights(self: Any, path: Any) -> None:
+        """Write the weights alone to a safetensors file, under the names of `named_weights`."""
+        path = os.fsdecode(path)
+        if path.lower().endswith((".h5", ".hdf5", ".keras")):
+            raise ValueError(f"save_weights: writes safetensors; found the name '{path}' (save() writes .h5)")
+        write_tensors({name: w.data for name, w in self.named_weights.items()}, path)
+
+    def load_weights(self: Any, path: Any) -> None:
+        """Overwrite the weights with those that save_weights() wrote. ValueError if one does not fit; then all stay."""
+        stored, named = read_tensors(path), self.named_weights
+        if stored.keys() != named.keys():
+            stranger = sorted(stored.keys() ^ named.keys())[0]
+            where = "file" if stranger in stored else "model"
+            raise ValueError(f"load_weights: '{stranger}' is in the {where} only; the names of the layers must agree")
+        self.set_weights([stored[name] for name in named])
 
     # -- what these are made of -------------------------------------------------------------------------------------
 
@@ -215,8 +304,10 @@ class Trainable:
         return x[rows], y[rows]
 
     def compute_loss(self, y: Any, prediction: Tensor, sample_weight: Any, mask: Any) -> Tensor:
-        """The compiled loss of one batch, one number. FloatingPointError if it is NaN or infinite."""
-        loss = self.loss(_like(prediction, y), prediction, sample_weight, mask)
+        """The compiled loss of one batch plus the penalties, one number. FloatingPointError if it is not finite."""
+        loss = self.loss(like(prediction, y), prediction, sample_weight, mask)
+        for penalty in self.losses:
+            loss = loss + penalty
         if not np.isfinite(loss.data).all():
             raise FloatingPointError(
                 f"the loss is {float(np.sum(loss.data))}; the weights are as they were before this batch. "
@@ -234,115 +325,82 @@ class Trainable:
                 raise TypeError(f"{caller}: {name} must hold numbers; found {other.dtype}")
         return x, y, weight
 
+    @property
+    def losses(self) -> list[Tensor]:
+        """The penalties of all layers (regularizers), which training adds to the loss."""
+        return [penalty for layer in getattr(self, "layers", ()) for penalty in getattr(layer, "losses", ())]
+
+    def _batches(
+        self,
+        caller: str,
+        data: tuple,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        pick: Callable | None = None,
+        class_weight: dict | None = None,
+    ) -> Batches:
+        """What x, y and sample_weight hold, in batches."""
+
+        def weighed(x: Any, y: Any, sample_weight: Any) -> tuple:
+            x, y, sample_weight = self._arrays(caller, x, y, sample_weight)
+            return x, y, sample_weight if class_weight is None else class_weights(class_weight, y, sample_weight)
+
+        def check(batch: Any) -> tuple:
+            if not isinstance(batch, tuple | list) or not 2 <= len(batch) <= 3:
+                found = f"{len(batch)} parts" if isinstance(batch, tuple | list) else type(batch).__name__
+                raise ValueError(f"{caller}: a batch must be (x, y) or (x, y, sample_weight); found {found}")
+            return weighed(*batch, *[None] * (3 - len(batch)))
+
+        x, y, sample_weight = data
+        if not is_batches(x) or (isinstance(x, list) and y is not None):
+            return ArrayBatches(weighed(x, y, sample_weight), batch_size, rng, pick)
+        if y is not None or sample_weight is not None:
+            raise ValueError(f"{caller}: x holds batches, and y and sample_weight come with them: leave both out")
+        return batches_in(x, check, rng)
+
+    def _validation(self, data: Any, batch_size: int, steps: int | None) -> Batches | None:
+        if data is None:
+            return None
+        if not is_batches(data):
+            if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3:
+                raise ValueError("fit: validation_data must be (x, y) or (x, y, sample_weight)")
+            data = (*data, None)[:3]
+        else:
+            data = (data, None, None)
+        batches = self._batches("fit: validation_data", data, positive("fit: validation_batch_size", batch_size))
+        if not batches.repeats and steps is None:
+            raise ValueError("fit: validation_data is a generator: say how many validation_steps, or give a list")
+        return batches
+
+    def _checkpoint(self, folder: str, verbose: Any) -> dict[str, Any] | None:
+        """The state to go on from; None if there is nothing in the folder yet."""
+        progress, saved = self.progress, checkpoints.newest(folder)
+        progress.resumed_from = folder
+        if saved is None:
+            if verbose:
+                print(f"resume: there is no checkpoint in '{folder}' yet; training starts at its beginning")
+            return None
+        checkpoints.check_identity(saved["identity"], progress.identity)
+        progress.identity = saved["identity"]
+        return saved["state"]
+
+    def _resume(self, saved: dict[str, Any]) -> None:
+        averages = None
+        if saved["averages"] is not None:
+            averages = Averages(self)
+            self.progress.tell("on_epoch_begin", saved["epoch"])
+        checkpoints.restore(self, saved, averages)
+
     def _check_compiled(self, caller: str) -> None:
         if self.loss is None or self.optimizer is None:
             raise RuntimeError(f"{caller}: call compile(optimizer, loss) before {caller}()")
 
-    def _on_batch(self, caller: str, step: Any, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
+    def _on_batch(self, caller: str, step: Any, data: tuple, class_weight: dict | None, return_dict: bool) -> Any:
         self._check_compiled(caller)
-        x, y, sample_weight = self._arrays(caller, x, y, sample_weight)
-        averages = _Averages(self)
+        x, y, sample_weight = self._arrays(caller, *data)
+        if class_weight is not None:
+            sample_weight = class_weights(class_weight, y, sample_weight)
+        averages = Averages(self)
         loss, prediction, mask = step(x, y, sample_weight)
         averages.add(y, loss, prediction, mask, sample_weight)
-        logs = averages.logs()
-        return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
-
-
-def _named_metrics(plain: Sequence, weighted: Sequence, loss: losses.Loss) -> dict[str, metrics.Metric]:
-    """The metrics by the names they have in the history; a weighted one is called so where its name is taken."""
-    found: dict[str, metrics.Metric] = {}
-    for i, metric in enumerate(metrics.get(each, loss.name) for each in (*plain, *weighted)):
-        name = f"weighted_{metric.name}" if i >= len(plain) and metric.name in found else metric.name
-        if name in found or name == "loss" or any(metric is other for other in found.values()):
-            raise ValueError(f"compile: two metrics are called '{name}'; give one another name, or __name__")
-        found[name] = metric
-    return found
-
-
-class _Averages:
-    """The loss and the metrics over the batches so far. A batch's loss counts for the samples that it holds."""
-
-    def __init__(self, model: Trainable):
-        self.loss = metrics.Mean("loss")
-        self.metrics = _named_metrics(model.metrics, model.weighted_metrics, model.loss)
-        self.weighted = [False] * len(model.metrics) + [True] * len(model.weighted_metrics)
-        self.ignored = model.loss.options.get("ignore_class")
-        for metric in self.metrics.values():
-            metric.reset_state()
-
-    def add(self, y: np.ndarray, loss: float, prediction: Tensor, mask: Any, sample_weight: Any = None) -> None:
-        self.loss.update_state(np.full(len(y), loss))
-        labels = _like(prediction, y)
-        keep = None if mask is None else np.asarray(mask, float)
-        if self.ignored is not None:  # what the loss ignores counts in no metric
-            counted = labels.reshape(prediction.shape[:-1]) != self.ignored
-            keep = counted * (1.0 if keep is None else keep)
-            labels = np.where(labels == self.ignored, 0, labels)
-        for metric, weighted in zip(self.metrics.values(), self.weighted):
-            weight = sample_weight if weighted else None
-            if weight is not None and keep is not None:
-                weight = spread(metric.name, weight, keep.shape) * keep
-            metric.update_state(labels, prediction.data, sample_weight=keep if weight is None else weight)
-
-    def logs(self) -> dict[str, float]:
-        return {name: _one_number(name, metric) for name, metric in ({"loss": self.loss} | self.metrics).items()}
-
-
-def _one_number(name: str, metric: metrics.Metric) -> float:
-    value = np.asarray(as_array(metric.result()))
-    if value.size != 1:
-        raise ValueError(
-            f"the metric '{name}' is an array {value.shape}, and training reports one number: choose an average or one "
-            "threshold, or call the metric with the labels and model.predict(x)"
-        )
-    return value.item()
-
-
-def _batches(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, start + size)
-
-
-def _like(prediction: Tensor, y: np.ndarray) -> np.ndarray:
-    """Labels (n,) as a column when the predictions are (n, 1); NumPy would pair each of one with each of the other."""
-    return y[..., None] if prediction.shape == (*y.shape, 1) else y
-
-
-@contextmanager
-def _located(where: str) -> Iterator[None]:
-    try:
-        yield
-    except FloatingPointError as error:
-        raise FloatingPointError(f"{where}: {error}") from None
-
-
-def _positive(what: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{what} must be a positive whole number; found {value!r}")
-    return int(value)
-
-
-def _hold_out(fraction: float, *arrays: Any) -> tuple[tuple, tuple]:
-    """(training arrays, held-out arrays): the last `fraction` of the samples is held out."""
-    n = len(arrays[0])
-    cut = int(round(n * (1 - fraction), 6))  # 10 * (1 - 0.9) is a little below 1
-    if not 0 < cut < n:
-        kept = min(max(cut, 0), n)
-        raise ValueError(
-            f"fit: validation_split={fraction} would train on {kept} of {n} samples and hold out {n - kept}"
-        )
-    return (
-        tuple(None if a is None else a[:cut] for a in arrays),
-        tuple(None if a is None else a[cut:] for a in arrays),
-    )
-
-
-def _class_weights(weights: dict, y: np.ndarray, sample_weight: Any) -> np.ndarray:
-    if y.size != len(y):
-        raise ValueError(f"fit: class_weight needs one whole-number label per sample; found labels {y.shape}")
-    labels = y.ravel()
-    missing = sorted(set(labels.tolist()) - set(weights))
-    if missing:
-        raise ValueError(f"fit: class_weight has no weight for the label {missing[0]}; it has {sorted(weights)}")
-    chosen = np.array([weights[label] for label in labels.tolist()], float)
-    return chosen if sample_weight is None else chosen * sample_weight
+        return reported(averages.logs(), return_dict)
