@@ -204,6 +204,16 @@ def test_a_graph_that_is_kept_goes_backward_twice_through_a_recurrent_kernel(arg
         np.testing.assert_allclose(t.grad, 2 * first, rtol=1e-14)
 
 
+@pytest.mark.parametrize("fused, arguments", [(gru, gru_arguments), (simple_rnn, simple_rnn_arguments)])
+def test_a_state_in_double_precision_widens_the_result_as_in_the_reference(fused, arguments):
+    x, h, *weights, bias, mask = arguments()[:6]
+    narrow = [x.astype(np.float32), h, *(w.astype(np.float32) for w in weights), bias.astype(np.float32), mask]
+    agree_in_dtype = [y.dtype for y in fused(*narrow)], [y.dtype for y in KERNELS[fused](*narrow)]
+    assert agree_in_dtype[0] == agree_in_dtype[1] == ["float64"] * 2
+    for y, r in zip(fused(*narrow), KERNELS[fused](*narrow)):
+        np.testing.assert_allclose(y, r, rtol=1e-5, atol=1e-7)
+
+
 def test_an_output_may_be_used_twice_and_another_not_at_all():
     arrays = lstm_arguments()
 
