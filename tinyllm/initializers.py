@@ -4,6 +4,7 @@ The scale follows the fan of the matrix (Glorot & Bengio 2010; He et al. 2015; L
 their size from layer to layer.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,7 +97,8 @@ class _Scaled(Initializer):
     scale, mode, normal = 1.0, "avg", False
 
     def draw(self, shape, rng):
-        fan_in, fan_out = (shape[-2], shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
+        window = math.prod(shape[:-2])  # a convolution's kernel: how many inputs each output sees
+        fan_in, fan_out = (window * shape[-2], window * shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
         variance = self.scale / (fan_in if self.mode == "in" else (fan_in + fan_out) / 2)
         if self.normal:
             return _truncated_normal(shape, rng) * np.sqrt(variance)

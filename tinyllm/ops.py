@@ -20,7 +20,6 @@ from tinyllm.autograd.network import (
     gather,
     gelu,
     glu,
-    gru,
     hard_sigmoid,
     huber,
     layer_norm,
@@ -33,6 +32,7 @@ from tinyllm.autograd.network import (
     silu,
     softsign,
 )
+from tinyllm.autograd.recurrent_kernels import gru, simple_rnn
 from tinyllm.autograd.rules import differentiable
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "selu",
     "sigmoid",
     "silu",
+    "simple_rnn",
     "softmax",
     "softplus",
     "softsign",

@@ -145,7 +145,7 @@ ERRORS = {
     "ops.huber(x, x, delta=0)": "huber: delta must be positive; found 0",
     "ops.glu(x[..., :1])": "split: axis -1 of shape (2, 4, 1) does not divide into 2 equal parts",
     "ops.scaled_dot_product_attention(x, x[..., :1], x)": "matmul: (2, 4, 2) @ (2, 1, 4): inner sizes 2 and 1 differ",
-    "ops.gru(x, h, np.ones((2, 5)), np.ones((3, 9)))": "split: axis -1 of shape (2, 5) does not divide into 3",
+    "ops.gru(x, h, np.ones((2, 5)), np.ones((3, 9)))": "gru: shapes (2, 4, 2), (2, 3), (2, 5)",
 }
 
 

@@ -203,7 +203,15 @@ def entries():
             outputs.append(h)
         return torch.stack(outputs, 1), h
 
+    def simple_rnn(x, h, kernel, recurrent_kernel, bias):
+        outputs = []
+        for t in range(x.shape[1]):
+            h = f.tanh(x[:, t] @ kernel + bias + h @ recurrent_kernel)
+            outputs.append(h)
+        return torch.stack(outputs, 1), h
+
     cells = {
+        "simple_rnn": (simple_rnn, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 2), normal(2)),
         "lstm": (lstm, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 8), normal(2, 8), normal(8)),
         "gru": (gru, normal(2, 2, 2), normal(2, 2), normal(2, 6), normal(2, 6), normal(2, 6)),
     }

@@ -32,7 +32,6 @@ from tinyllm.autograd.network import (
     gather,
     gelu,
     glu,
-    gru,
     hard_sigmoid,
     huber,
     layer_norm,
@@ -45,8 +44,7 @@ from tinyllm.autograd.network import (
     silu,
     softsign,
 )
-from tinyllm.autograd.recurrent_kernels import gru as gru_kernel
-from tinyllm.autograd.recurrent_kernels import simple_rnn
+from tinyllm.autograd.recurrent_kernels import gru, simple_rnn
 from tinyllm.autograd.tensor import astype, getitem
 
 __all__ = ["CASES"]
@@ -233,9 +231,9 @@ CASES = {
         )
         for mask in (None, MASK)
     ],
-    gru_kernel: [
+    gru: [
         (
-            lambda *args, after=reset_after, mask=mask: gru_kernel(*args, mask, after),
+            lambda *args, after=reset_after, mask=mask: gru(*args, mask, after),
             *[0.5 * normal(*s, seed=i) for i, s in enumerate([(2, 3, 2), (2, 2), (2, 6), (2, 6), bias])],
         )
         for reset_after, bias in ((True, (2, 6)), (False, (6,)))
@@ -522,15 +520,6 @@ CASES = {
             normal(3, 4, seed=1),
             normal(3, 2, seed=2),
         ),
-    ],
-    gru: [
-        *[
-            (
-                lambda *a, o=o: gru(*a, **o),
-                *[0.5 * normal(*s, seed=i) for i, s in enumerate([(2, 3, 2), (2, 2), (2, 6), (2, 6), bias])],
-            )
-            for o, bias in [({}, (2, 6)), ({"reset_after": False}, (6,)), ({"mask": MASK}, (2, 6))]
-        ],
     ],
     mean_squared_error: [(mean_squared_error, normal(2, 3), normal(2, 3, seed=1))],
     huber: [

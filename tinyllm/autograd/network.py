@@ -18,7 +18,6 @@ __all__ = [
     "gather",
     "gelu",
     "glu",
-    "gru",
     "hard_sigmoid",
     "huber",
     "layer_norm",
@@ -199,38 +198,6 @@ def scaled_dot_product_attention(query, key, value, mask=None, causal=False):
     anywhere = mask.any(axis=-1, keepdims=True)
     weights = softmax(np.where(mask | ~anywhere, scores, -np.inf))
     return np.where(anywhere, weights, 0.0) @ value
-
-
-@composed
-def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
-    """A gated recurrent unit over time (Cho et al. 2014), gates in Keras's order z, r, candidate.
-
-    x (batch, time, features); h (batch, units); kernel (features, 3 units); recurrent_kernel (units, 3 units); bias
-    (2, 3 units) if reset_after (one for the input, one for the state), else (3 units,); mask (batch, time) or None.
-    Returns the outputs (batch, time, units) and the last h. Where mask is 0 the state stays and the output repeats.
-    """
-    for_input, for_state = (0.0, 0.0) if bias is None else (bias[0], bias[1]) if reset_after else (bias, 0.0)
-    projected = x @ kernel + for_input
-    units = np.shape(h)[1]
-    output, outputs = np.zeros(np.shape(h), as_array(h).dtype), []
-    for t in range(np.shape(x)[1]):
-        x_z, x_r, x_n = np.split(projected[:, t], 3, axis=-1)
-        if reset_after:
-            h_z, h_r, h_n = np.split(h @ recurrent_kernel + for_state, 3, axis=-1)
-            z, r = sigmoid(x_z + h_z), sigmoid(x_r + h_r)
-            candidate = np.tanh(x_n + r * h_n)
-        else:
-            h_z, h_r = np.split(h @ recurrent_kernel[:, : 2 * units], 2, axis=-1)
-            z, r = sigmoid(x_z + h_z), sigmoid(x_r + h_r)
-            candidate = np.tanh(x_n + (r * h) @ recurrent_kernel[:, 2 * units :])
-        new = z * h + (1 - z) * candidate
-        if mask is None:
-            h = output = new
-        else:
-            seen = as_array(mask)[:, t, None]
-            h, output = np.where(seen, new, h), np.where(seen, new, output)
-        outputs.append(output)
-    return np.stack(outputs, axis=1), h
 
 
 # -- losses and selection -------------------------------------------------------------------------------------------

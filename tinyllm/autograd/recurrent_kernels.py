@@ -31,7 +31,7 @@ def simple_rnn_from_rules(x, h, kernel, recurrent_kernel, bias, mask=None, *, ac
 
 
 @kernel(reference=simple_rnn_from_rules)
-def simple_rnn(x, h, kernel, recurrent_kernel, bias, mask=None):
+def simple_rnn(x, h, kernel, recurrent_kernel, bias=None, mask=None):
     """A simple recurrent network (Elman 1990) over a whole sequence.
 
         h = tanh(x_t @ kernel + bias + h @ recurrent_kernel)
@@ -131,7 +131,7 @@ def gru_from_rules(
 
 
 @kernel(reference=gru_from_rules)
-def gru(x, h, kernel, recurrent_kernel, bias, mask=None, reset_after=True):
+def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
     """A gated recurrent unit (Cho et al. 2014) over a whole sequence.
 
     x (batch, time, features); h (batch, units) the initial state; kernel (features, 3 units); recurrent_kernel
