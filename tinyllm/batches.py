@@ -1,6 +1,6 @@
 """Where the batches of training come from: arrays, a dataset, or a stream. They are taken pass after pass."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,12 @@ class Batches:
     def take(self) -> tuple | None:
         """The next batch of this pass."""
         raise NotImplementedError
+
+    def __iter__(self) -> Iterator[tuple]:
+        """A pass."""
+        self.start()
+        while (batch := self.take()) is not None:
+            yield batch
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for training to go on from a checkpoint."""

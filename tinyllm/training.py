@@ -242,8 +242,7 @@ class Trainable:
         parts: Any
         if is_batches(x) and not isinstance(x, list):
             batches = batches_in(x, lambda batch: batch[0] if isinstance(batch, tuple) else batch)
-            batches.start()
-            parts = (self.checked_input("predict", part) for part in iter(batches.take, None))
+            parts = (self.checked_input("predict", part) for part in batches)
         else:
             x = self.checked_input("predict", x)
             parts = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
