@@ -149,6 +149,26 @@ def test_more_epochs_may_follow(tmp_path):
     assert ended(run(classifier, tmp_path, epochs=5)) == ended(run(classifier, epochs=5))
 
 
+def test_a_training_that_stopped_early_is_not_taken_up_again(tmp_path):
+    class StopAt(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.progress.step == 6:
+                self.model.stop_training = True
+
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1 and crashes:
+                raise crashes.pop()
+
+    crashes = []
+    expected = ended(run(classifier, callbacks=lambda: [StopAt()]))
+    crashes = [Crash()]
+    for every in (2, "epoch"):
+        assert run(classifier, tmp_path / str(every), callbacks=lambda: [StopAt()], every=every) is None or not crashes
+        for _ in range(2):  # once more after its end
+            found = run(classifier, tmp_path / str(every), callbacks=lambda: [StopAt()], every=every)
+            assert ended(found) == expected
+
+
 def test_a_best_model_that_was_saved_is_not_overwritten_by_a_worse_one_after_resuming(tmp_path):
     def best():
         return [ModelCheckpoint(tmp_path / "best.safetensors", "loss", save_best_only=True, save_weights_only=True)]
@@ -190,6 +210,17 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_the_end_is_the_sam
         model = run(classifier, tmp_path)
     assert ended(model) == expected
     assert "step-00000008.json" not in files(tmp_path)
+
+
+def test_a_checkpoint_that_cannot_be_read_does_not_push_out_one_that_can(tmp_path):
+    run(classifier, tmp_path, crash=9)
+    (tmp_path / "step-00000008.json").write_bytes(b"x")
+    model = classifier()
+    options = {"batch_size": 6, "epochs": 4, "verbose": 0, "validation_data": (X[:5], Y[:5])}
+    with pytest.warns(UserWarning, match="going on from step 6"), pytest.raises(Crash):
+        model.fit(X, Y, callbacks=[Checkpoint(tmp_path, every=1, keep=1), CrashAt(8)], resume=tmp_path, **options)
+    assert checkpoints.steps_in(tmp_path) == [7]
+    assert ended(run(classifier, tmp_path)) == ended(run(classifier))
 
 
 def test_where_no_checkpoint_can_be_read_nothing_is_trained(tmp_path):
