@@ -1,5 +1,6 @@
 """Batches from arrays, datasets and streams: fit, evaluate and predict take them all, as Keras does."""
 
+import copy
 import itertools
 import json
 from pathlib import Path
@@ -165,6 +166,13 @@ def test_a_generator_that_ends_early_says_so_and_the_history_has_the_epochs_it_l
     with pytest.warns(UserWarning, match="fit: x ended after 3 batches; there were none for epoch 3"):
         history = model.fit(iter(PAIRS), steps_per_epoch=2, epochs=9, verbose=0)
     assert history.epoch == [0, 1]
+
+
+def test_a_model_keeps_nothing_of_the_data_it_was_trained_with():
+    model = line()
+    model.fit(iter(PAIRS), verbose=0)
+    assert model.progress is None
+    copy.deepcopy(model)  # a generator could not be copied
 
 
 def test_a_stream_that_is_set_back_is_read_up_to_there():

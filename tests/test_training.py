@@ -1,5 +1,6 @@
 """Training agrees with Keras number for number, can be repeated bit for bit, and stops before it does harm."""
 
+import doctest
 import json
 import os
 import threading
@@ -790,3 +791,12 @@ def test_masked_sequences_are_counted_like_in_keras(weighted):
         found.append(each.evaluate(LM_X, LM_Y, batch_size=2, sample_weight=weight, return_dict=True, verbose=0))
     assert set(found[0]) == set(found[1]) == {"loss", "accuracy", "weighted_accuracy"}
     close([found[1][name] for name in found[0]], list(found[0].values()), rtol=1e-5)
+
+
+# The page about training
+
+
+def test_the_page_about_training_runs():
+    page = Path(__file__).parents[1] / "docs" / "training.md"
+    results = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert results.failed == 0 and results.attempted > 20

@@ -23,7 +23,7 @@ from tinyllm.saving.files import exclusive, open_file, write_atomically
 from tinyllm.saving.manifest import MOST_JSON_BYTES, fingerprint, parse_json, seal, sha256
 from tinyllm.saving.safetensors import check_size, pack, read_layout, slice_tensors
 
-__all__ = ["check_identity", "identity", "newest", "restore", "save", "steps_in"]
+__all__ = ["begin", "newest", "restore", "save", "steps_in"]
 
 FORMAT, VERSION = "tinyllm-checkpoint", 1
 NAME = re.compile(r"step-([0-9]{8,})\.(json|safetensors)")
@@ -75,7 +75,7 @@ def newest(folder: str) -> dict[str, Any] | None:
             problems.append(str(error))
             continue
         if problems:
-            warnings.warn(f"resume: {problems[0]}; going on from step {step}", stacklevel=3)
+            warnings.warn(f"resume: {problems[0]}; going on from step {step}", stacklevel=4)
         return found
     if problems:
         raise ValueError(f"resume: none of the checkpoints in '{folder}' can be read: {problems[0]}")
@@ -159,6 +159,23 @@ def identity(model: Any, batches: Any) -> dict[str, Any]:
     if optimizer.iterations:  # it may have been changed by then
         settings.pop("optimizer's learning_rate")
     return json.loads(json.dumps(settings, default=lambda f: getattr(f, "__qualname__", type(f).__name__)))
+
+
+def begin(model: Any, folder: Any, verbose: Any) -> dict[str, Any] | None:
+    """The state to go on from, for the fit() that begins; None if there is no folder, or nothing in it yet."""
+    progress = model.progress
+    progress.identity = identity(model, progress.batches)
+    if folder is None:
+        return None
+    progress.resumed_from = os.fsdecode(folder)
+    saved = newest(progress.resumed_from)
+    if saved is None:
+        if verbose:
+            print(f"resume: there is no checkpoint in '{folder}' yet; training starts at its beginning")
+        return None
+    check_identity(saved["identity"], progress.identity)
+    progress.identity = saved["identity"]
+    return saved["state"]
 
 
 def check_identity(saved: dict[str, Any], current: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from tinyllm.batches import Batches
 from tinyllm.callbacks import Callback
 
-__all__ = ["Progress", "callbacks_in", "ctrl_c_waits", "due", "located", "positive", "reported"]
+__all__ = ["Progress", "callbacks_in", "due", "located", "positive", "reported", "running"]
 
 
 @dataclass
@@ -36,22 +36,27 @@ class Progress:
 
 
 @contextmanager
-def ctrl_c_waits(progress: Progress) -> Iterator[None]:
-    """The first Ctrl-C lets the batch that is running end, so that no weight is left half updated."""
+def running(model: Any, progress: Progress) -> Iterator[None]:
+    """While this lasts, model.progress is there, and the first Ctrl-C only sets progress.interrupted.
+
+    So the batch that is running comes to its end, and no weight is left half updated. The second Ctrl-C is not patient.
+    """
     usual = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
-        yield
-        return
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is usual
 
     def wait(number: int, frame: Any) -> None:
         progress.interrupted = True
-        signal.signal(signal.SIGINT, usual)  # the next one is not patient
+        signal.signal(signal.SIGINT, usual)
 
-    signal.signal(signal.SIGINT, wait)
+    model.progress = progress
+    if ours:
+        signal.signal(signal.SIGINT, wait)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        model.progress = None  # it holds the data
+        if ours:
+            signal.signal(signal.SIGINT, usual)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tinyllm.autograd.tensor import as_array
 from tinyllm.averages import Averages, like, named_metrics
 from tinyllm.batches import ArrayBatches, Batches, batches_in, class_weights, hold_out, is_batches
 from tinyllm.callbacks import Callback, Checkpoint, History, ProgressBar
-from tinyllm.progress import Progress, callbacks_in, ctrl_c_waits, due, located, positive, reported
+from tinyllm.progress import Progress, callbacks_in, due, located, positive, reported, running
 from tinyllm.saving.safetensors import read_tensors, write_tensors
 
 __all__ = ["Trainable"]
@@ -31,7 +31,7 @@ class Trainable:
     metrics: tuple | list = ()
     weighted_metrics: tuple | list = ()
     history: History | None = None
-    progress: Any = None  # the Progress of fit()
+    progress: Any = None  # the Progress of the fit() that is running
     stop_training = False
     rng: np.random.Generator
     trainable_weights: list[Tensor]
@@ -134,15 +134,15 @@ class Trainable:
         keepers = [each for each in watchers if isinstance(each, Checkpoint)]  # they keep the state of all the others
         bar = [ProgressBar(bar=False if verbose == 2 else None)] if verbose else []
         watchers = [each for each in watchers if each not in keepers] + [history, *bar, *keepers]
-        progress = Progress(batches, watchers, initial_epoch, identity=checkpoints.identity(self, batches))
-        self.history, self.progress, self.stop_training = history, progress, False
         for each in watchers:
             each.model, each.params = self, {"verbose": verbose, "epochs": epochs, "steps": steps}
-        saved = None if resume is None else self._checkpoint(os.fsdecode(resume), verbose)
-        progress.tell("on_train_begin")
-        if saved is not None:
-            self._resume(saved)
-        with ctrl_c_waits(progress):
+        progress = Progress(batches, watchers, initial_epoch)
+        self.history, self.stop_training = history, False
+        with running(self, progress):
+            saved = checkpoints.begin(self, resume, verbose) if keepers or resume is not None else None
+            progress.tell("on_train_begin")
+            if saved is not None:
+                self._resume(saved)
             while progress.averages or (progress.epoch < epochs and not self.stop_training):
                 if not self._train_epoch(progress, steps, steps_per_epoch is not None):
                     break
@@ -155,7 +155,7 @@ class Trainable:
                 progress.tell("on_epoch_end", epoch, logs)
                 if progress.interrupted:
                     break
-        progress.tell("on_train_end")
+            progress.tell("on_train_end")
         return history
 
     def _train_epoch(self, progress: Progress, steps: int | None, goes_on: bool) -> bool:
@@ -370,18 +370,6 @@ class Trainable:
         if not batches.repeats and steps is None:
             raise ValueError("fit: validation_data is a generator: say how many validation_steps, or give a list")
         return batches
-
-    def _checkpoint(self, folder: str, verbose: Any) -> dict[str, Any] | None:
-        """The state to go on from; None if there is nothing in the folder yet."""
-        progress, saved = self.progress, checkpoints.newest(folder)
-        progress.resumed_from = folder
-        if saved is None:
-            if verbose:
-                print(f"resume: there is no checkpoint in '{folder}' yet; training starts at its beginning")
-            return None
-        checkpoints.check_identity(saved["identity"], progress.identity)
-        progress.identity = saved["identity"]
-        return saved["state"]
 
     def _resume(self, saved: dict[str, Any]) -> None:
         averages = None
