@@ -59,7 +59,7 @@ def capacity_sweep(
 
     The training loss falls with the size; the held-out loss falls and, where a model can learn the noise by heart,
     rises again (Goodfellow et al. 2016, "Deep Learning", section 5.2). Without arguments: one hidden layer of `size`
-    units on 32 noisy points in the plane, a sixth of whose labels are wrong. Raises ValueError unless build, train and
+    units on 60 points in the plane, a tenth of whose labels are wrong. Raises ValueError unless build, train and
     held_out are given together, and unless the sizes grow.
 
     >>> result = capacity_sweep(sizes=(1, 4), epochs=2, seeds=1)
@@ -77,7 +77,7 @@ def capacity_sweep(
     if any(given) and not all(given):
         raise ValueError("capacity_sweep: give build, train and held_out together, or none of them")
     if build is None or train is None or held_out is None:
-        build, train, held_out = _network, _noisy_points(32, 1), _noisy_points(500, 2)
+        build, train, held_out = _network, _noisy_points(60, 1), _noisy_points(500, 2)
     losses = np.empty((2, seeds, len(sizes)))
     parameters = np.zeros(len(sizes), int)
     runs = [(i, seed) for i in range(len(sizes)) for seed in range(seeds)]
@@ -105,8 +105,8 @@ def _network(size: int, seed: int) -> Any:
 
 
 def _noisy_points(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points in the plane, 1 inside a ring and 0 outside; every sixth label, on average, is the other one."""
+    """Points in the plane, 1 inside a ring and 0 outside; one label in ten, on average, is the other one."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-2, 2, (n, 2))
     y = np.hypot(*x.T) < 1.4
-    return x, (y ^ (rng.random(n) < 1 / 6)).astype(int)
+    return x, (y ^ (rng.random(n) < 0.1)).astype(int)
