@@ -262,7 +262,7 @@ def test_what_load_model_could_not_build_is_refused_before_anything_is_written(t
     class Mine(Sequential):
         pass
 
-    with pytest.raises(ValueError, match=r"'twice' is a Twice, which load_model does not know; known: Dense"):
+    with pytest.raises(ValueError, match=r"'twice' is a Twice, which load_model does not know; known: .*Dense"):
         Sequential([Dense(1, input_shape=(2,)), Twice()]).save(tmp_path / "m")
     with pytest.raises(ValueError, match="does not know the class Mine"):
         Mine([Dense(1, input_shape=(2,))]).save(tmp_path / "m")
@@ -447,7 +447,7 @@ def test_a_manifest_with_windows_line_ends_is_still_the_same(copy):
             lambda c: c.update(kind="Transformer"),
             "unknown kind of model 'Transformer'; known: LanguageModel, Sequential",
         ),
-        (lambda c: c["config"]["layers"][0].update(class_name="Conv2D"), "unknown layer 'Conv2D'; known: Dense"),
+        (lambda c: c["config"]["layers"][0].update(class_name="Conv2D"), "unknown layer 'Conv2D'; known: .*Dense"),
         (
             lambda c: c["config"]["layers"][2]["config"].update(units=7),
             r"'lstm/kernel' is float32 \(5, 24\); .* \(5, 28\)",

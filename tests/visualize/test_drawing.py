@@ -13,6 +13,7 @@ from tinyllm.visualize import graph
 
 
 @given(programs())
+@np.errstate(all="ignore")
 def test_the_gradients_shown_equal_those_of_backward(program):
     tensor, leaves = program
     if tensor.is_leaf:

@@ -21,6 +21,7 @@ def test_the_gradients_equal_those_of_backward_to_the_bit(name):
 
 
 @given(programs())
+@np.errstate(all="ignore")
 def test_so_it_is_for_random_graphs(program):
     tensor, leaves = program
     if tensor.is_leaf:
@@ -36,6 +37,7 @@ def test_so_it_is_for_random_graphs(program):
 
 
 @given(programs())
+@np.errstate(all="ignore")
 def test_what_the_rules_returned_adds_up_to_what_is_collected(program):
     tensor, _ = program
     if tensor.is_leaf:

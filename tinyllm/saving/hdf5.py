@@ -42,7 +42,8 @@ MOST_NAMES = 10_000
 HARD_SIGMOID = "hard_sigmoid is clip(0.2 x + 0.5, 0, 1) here and clip(x / 6 + 0.5, 0, 1) in Keras 3"
 # What a Keras layer may say although we have no such argument: it does not change what the layer computes.
 SILENT = {"batch_input_shape", "implementation", "input_length", "seed"}
-NOT_IN_OURS = ("amsgrad", "clipnorm", "clipvalue", "decay", "global_clipnorm", "use_ema", "weight_decay")
+NOT_IN_OURS = ("decay", "use_ema", "gradient_accumulation_steps", "loss_scale_factor")
+IN_KERAS = {c.lower(): c for c in ("Adagrad", "Adam", "Adamax", "AdamW", "Nadam", "RMSprop", "SGD")}
 SLOTS = {
     "momentum": re.compile(r"_momentum$|/momentum:0$|/m(/|:0$)"),
     "velocity": re.compile(r"_velocity$|/v(/|:0$)"),
@@ -144,21 +145,25 @@ def _keras_model(model: Any) -> dict:
 
 def _keras_training(training: dict | None) -> dict | None:
     """Keras's training_config; None where it has no such loss, metric or optimizer."""
-    if training is None or training["optimizer"]["class_name"] not in ("adam", "sgd"):
+    if training is None:
+        return None
+    optimizer = training["optimizer"]
+    config = {key: value for key, value in optimizer["config"].items() if key != "groups"}
+    ours_alone = optimizer["config"].get("groups") or not isinstance(config["learning_rate"], float | int)
+    if ours_alone or optimizer["class_name"] not in IN_KERAS:
         return None
     names = [training["loss"]["class_name"], *training["metrics"]]
     if "half_sum_squared_error" in names:
         return None
     class_name = losses.LOSSES[names[0]].__name__
-    known = {"adam": "Adam", "sgd": "SGD"}
     return {
         "loss": {"class_name": class_name, "config": training["loss"]["config"]},
         "metrics": training["metrics"],
         "weighted_metrics": None,
         "loss_weights": None,
         "optimizer_config": {
-            "class_name": known[training["optimizer"]["class_name"]],
-            "config": training["optimizer"]["config"],
+            "class_name": IN_KERAS[optimizer["class_name"]],
+            "config": config,
         },
     }
 
@@ -374,10 +379,15 @@ def _loss(described: Any) -> losses.Loss:
         return losses.get(described)
     if described["class_name"] == "function":
         return losses.get(described["config"])
-    config = {k: v for k, v in described["config"].items() if k in ("name", "from_logits", "label_smoothing") and v}
-    if described["config"].get("reduction") in ("sum", "none"):
-        config["reduction"] = described["config"]["reduction"]
-    return lookup("loss", losses.snake_case(described["class_name"]), losses.LOSSES)(**config)
+    loss_class = lookup("loss", losses.snake_case(described["class_name"]), losses.LOSSES)
+    config = {k: v for k, v in described["config"].items() if v is not None and k not in ("dtype", "fn")}
+    if config.get("reduction") in ("auto", "sum_over_batch_size"):  # Keras's default, in its two names
+        del config["reduction"]
+    known = {*inspect.signature(loss_class).parameters, "name", "reduction"}
+    for key, value in config.items():
+        if key not in known and value and (key, value) != ("axis", -1):
+            raise ValueError(f"its loss has {key}={value!r:.40}")
+    return loss_class(**{key: value for key, value in config.items() if key in known})
 
 
 def _metric_name(described: Any) -> str:
@@ -390,12 +400,16 @@ def _flat(values: Any) -> list:
     return [each for value in values for each in _flat(value)] if isinstance(values, list) else [values]
 
 
+def _slot(name: str) -> re.Pattern:
+    return SLOTS.get(name) or re.compile(rf"_{name}$")
+
+
 def _restore_slots(model: Any, reader: _Reader, group: Any) -> None:
     """Keras's optimizer weights, whatever its version: each slot's arrays come in the order of the weights."""
     paths = reader.names(group, "weight_names")
     weights = model.trainable_weights
     steps = [path for path in paths if re.search(r"(^|/)iter(ation)?(:0)?$", path)]
-    slots = {slot: [path for path in paths if SLOTS[slot].search(path)] for slot in model.optimizer.slot_names}
+    slots = {slot: [path for path in paths if _slot(slot).search(path)] for slot in model.optimizer.slot_names}
     used = {slot: found for slot, found in slots.items() if found}
     if len(steps) != 1 or any(len(found) != len(weights) for found in used.values()):
         raise ValueError("its optimizer's weights are not understood")
