@@ -6,7 +6,6 @@ sum(f(x) * u) is then compared with differences, in float64. Why random and why 
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -82,20 +81,20 @@ def gradcheck(
 def _validate(method: Any, order: Any, elements: Any, step: Any, gradient: Any) -> None:
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"gradcheck: unknown method {method!r}; known: {', '.join(METHODS)}")
-    if not isinstance(order, Integral) or isinstance(order, bool) or order not in (1, 2):
+    if not isinstance(order, int | np.integer) or isinstance(order, bool) or order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2; found {order!r}")
     if order == 2 and gradient is not None:
         raise ValueError("gradcheck: order=2 needs a gradient that can be differentiated; one written by hand is plain")
     if gradient is not None and not callable(gradient):
         raise TypeError(f"gradcheck: gradient is a function (upstream, *inputs); found {gradient!r:.60}")
-    whole = isinstance(elements, Integral) and not isinstance(elements, bool) and elements > 0
+    whole = isinstance(elements, int | np.integer) and not isinstance(elements, bool) and elements > 0
     named = elements is None or (isinstance(elements, str) and elements in ("all", "directions"))
     if not named and not whole:
         raise ValueError(f'gradcheck: elements is "all", "directions" or a positive number; found {elements!r}')
 
 
 def _validate_numbers(seed: Any, rtol: Any, step: Any) -> None:
-    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"gradcheck: seed must be a whole number, 0 or more; found {seed!r:.60}")
     if rtol is not None and not (_is_real(rtol) and 0 < rtol < 1):
         raise ValueError(f"gradcheck: rtol, a relative error, must lie between 0 and 1; found {rtol!r:.60}")
@@ -104,4 +103,4 @@ def _validate_numbers(seed: Any, rtol: Any, step: Any) -> None:
 
 
 def _is_real(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return isinstance(value, float | int | np.number) and not isinstance(value, bool)

@@ -113,7 +113,7 @@ def look_closer(phi: Phi, steps: np.ndarray, rounding: float) -> Slope:
     with np.errstate(all="ignore"):
         here = phi(0.0)
         up, down = np.array([(phi(h), phi(-h)) for h in steps]).T
-        blur = np.maximum(rounding, EPS * np.maximum(np.abs(up), np.abs(down))) / steps
+        blur = np.fmax(rounding, EPS * np.fmax(np.abs(up), np.abs(down))) / steps  # one side may be undefined
         right, right_error = _settled((up - here) / steps, 4, blur)
         left, left_error = _settled((here - down) / steps, 4, blur)
         both, error = _settled((up - down) / (2 * steps), 16, blur)

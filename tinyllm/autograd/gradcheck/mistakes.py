@@ -54,7 +54,9 @@ def diagnose(e: Evidence) -> str:
 @mistake
 def not_a_number(e: Evidence) -> str | None:
     bad = int(np.sum(~np.isfinite(e.a)))
-    return f"not a number: {bad} of {e.a.size} elements are nan or inf" if bad else None
+    domain = all(np.isfinite(y).all() for y in e.values)
+    why = "" if domain else "; f itself is not finite there or elsewhere: try inputs inside its domain"
+    return f"not a number: {bad} of {e.a.size} elements are nan or inf{why}" if bad else None
 
 
 @mistake
@@ -131,7 +133,8 @@ def constant_factor(e: Evidence) -> str | None:
         if averaged and abs(k - count) < 1e-6 * count:
             return f"missing mean's 1/N: {said}; N = {count} is {where}"
         if shared and abs(k * count - 1) < 1e-6:
-            if e.x.ndim < 2 or extra_axes(e.values[0].shape, e.x.shape):
+            of_another = e.x.ndim < 2 and not where.endswith("the argument")
+            if of_another or extra_axes(e.values[0].shape, e.x.shape):
                 return f"mean instead of the sum over a broadcast axis: {said}; {count} is {where}"
             return f"{said}: divided by N = {count}, {where}, once too often (a mean where the sum belongs?)"
     return said
@@ -143,6 +146,15 @@ def swapped(e: Evidence) -> str | None:
         if slopes.shape == e.a.shape and np.isfinite(slopes).all() and e.explains(slopes):
             return f"swapped: this is the gradient of {name}"
     return None
+
+
+@mistake
+def coarse_differences(e: Evidence) -> str | None:
+    """The step that the caller fixed reaches over a kink, or is too long."""
+    finer = e.pulled(*e.upstream) if e.x.size <= 1000 else None
+    if finer is None or not e.explains(finer):
+        return None
+    return "finer differences agree with it: the fixed step or the method is too coarse here (leave step out)"
 
 
 @mistake
@@ -216,7 +228,7 @@ def factor_not_transposed(e: Evidence) -> str | None:
 @mistake
 def jacobian_transposed(e: Evidence) -> str | None:
     j = e.jacobian
-    if j is None or e.u is None or e.u.size != e.x.size or e.x.size < 2:
+    if j is None or e.u is None or e.u.size != e.x.size or e.x.size < 2 or e.close(j, j.T):
         return None
     if e.explains((j @ e.u.ravel()).reshape(e.x.shape)):
         return "transposed: the Jacobian times the upstream gradient, where the Jacobian's transpose belongs"

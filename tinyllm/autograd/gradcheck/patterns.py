@@ -37,7 +37,7 @@ def factor_between(e: Evidence, some: np.ndarray, other: np.ndarray) -> float | 
         return None
     k = float((some / size) @ (other / size)) / float((other / size) @ (other / size))
     fits = np.abs(some - k * other) <= max(e.tolerance, 1e-7 * abs(k) * size)
-    return k if fits.all() and k != 0 else None
+    return k if fits.all() and 1e-9 < abs(k) < 1e9 else None  # beyond: rounding errors beside a zero
 
 
 def relation(a: np.ndarray, n: np.ndarray) -> str:

@@ -57,6 +57,10 @@ def _map(ax: Any, found: Argument, norm: Any) -> None:
 
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     ax.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    if errors.ndim < 2:
+        ax.set_yticks([])
+    if not errors.ndim or not errors.size:
+        ax.set_xticks([])
     ax.set_title(f"{found.name} {found.shape}: {found.grade if found.ok else found.grade.upper()}")
-    ax.set_xlabel("last axis")
+    ax.set_xlabel("" if not errors.ndim else "index" if errors.ndim == 1 else "last axis")
     ax.set_ylabel("the axes before it" if errors.ndim > 2 else "first axis" if errors.ndim == 2 else "")

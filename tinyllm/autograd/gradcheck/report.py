@@ -38,6 +38,7 @@ class Argument:
     checked: int = 0  # elements
     directions: int = 0
     kinks: list[dict[str, Any]] = field(default_factory=list)  # index, left and right slope, analytic
+    jumps: list[tuple[int, ...]] = field(default_factory=list)  # where f has no finite slope: not compared
     diagnosis: str = ""
     errors: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
 

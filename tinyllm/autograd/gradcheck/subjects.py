@@ -101,7 +101,8 @@ def subject_of(
     name = f"{type(f).__name__} '{name}'" if hasattr(f, "trainable_weights") else str(name)
     names = _parameter_names(f, len(inputs))
     frozen: set[int] = set()
-    if hasattr(f, "trainable_weights"):
+    owner = hasattr(f, "trainable_weights")
+    if owner:
         if gradient is not None:
             raise TypeError("gradcheck: gradient= belongs to a function; a layer or a model brings its own")
         f, inputs, names, frozen = _of_weights(f, list(inputs), options)
@@ -112,7 +113,7 @@ def subject_of(
             plain, f = f, lambda *args: plain(*args, **options)
     arrays = [_float64(x) for x in inputs]
     floats = [i for i, a in enumerate(arrays) if isinstance(a, np.ndarray) and a.dtype == np.float64]
-    places = _places(argnums, len(arrays), floats, [i for i in floats if i not in frozen], names)
+    places = _places(argnums, len(arrays), floats, [i for i in floats if i not in frozen], names, owner)
     for i in set(range(len(arrays))) - set(places):  # what is not differentiated stays what it was
         arrays[i] = inputs[i]
     return Subject(
@@ -129,18 +130,20 @@ def _parameter_names(f: Callable, n: int) -> list[str]:
     return [simple[i] if i < len(simple) else f"argument {i}" for i in range(n)]
 
 
-def _places(argnums: Any, n: int, floats: list[int], default: list[int], names: list[str]) -> list[int]:
+def _places(argnums: Any, n: int, floats: list[int], default: list[int], names: list[str], owner: bool) -> list[int]:
     if argnums is None:
+        if not default and owner:
+            raise TypeError("gradcheck: no weight is trainable and no input is differentiated: nothing to check")
         if not default:
             raise TypeError(
                 "gradcheck: no input is a floating-point array, so there is nothing to differentiate: "
                 "write 2.0 for 2, or x.astype(float)"
             )
         return default
-    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    chosen = list(argnums) if isinstance(argnums, Sequence) else [argnums]
+    if not chosen or any(isinstance(i, bool) or not isinstance(i, int) or not -n <= i < n for i in chosen):
+        raise ValueError(f"gradcheck: argnums={argnums!r}: name inputs by their places, 0 to {n - 1}")
     for i in chosen:
-        if isinstance(i, bool) or not isinstance(i, int) or not -n <= i < n:
-            raise ValueError(f"gradcheck: argnums={argnums!r}: name inputs by their places, 0 to {n - 1}")
         if i % n not in floats:
             raise TypeError(f"gradcheck: input {i} ({names[i % n]}) is not floating point, it has no gradient")
     return sorted({i % n for i in chosen})
@@ -149,7 +152,10 @@ def _places(argnums: Any, n: int, floats: list[int], default: list[int], names: 
 def _float64(x: Any) -> Any:
     if isinstance(x, str | bytes) or x is None or isinstance(x, dict):
         return x
-    array = np.asarray(as_array(x))
+    try:
+        array = np.asarray(as_array(x))
+    except ValueError as error:
+        raise ValueError("gradcheck: an input is a list whose rows differ in length; it cannot be an array") from error
     if array.dtype.kind == "c":
         raise TypeError("gradcheck: an input is complex; split it into its real and imaginary part")
     return np.array(array, np.float64) if array.dtype.kind == "f" else x
