@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from tinyllm import experiments
-from tinyllm.experiments.picture import Experiment
+from tinyllm.pictures import Experiment
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "experiments.md").read_text(encoding="utf-8")

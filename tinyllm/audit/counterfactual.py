@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.tensor import as_array
-from tinyllm.experiments.picture import table
+from tinyllm.pictures import table
 from tinyllm.preprocessing.text import check_texts
 
 __all__ = ["Counterfactual", "counterfactual", "swap_words"]

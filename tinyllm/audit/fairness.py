@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.tensor import as_array
-from tinyllm.experiments.picture import table
+from tinyllm.pictures import table
 
 __all__ = [
     "FairnessReport",

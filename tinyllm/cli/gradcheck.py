@@ -118,7 +118,7 @@ def _run(error: Callable[[str], None], layers: list[type], options: argparse.Nam
         return _table(options.names)
     page, picture = _target_file(options.html, "--html"), _target_file(options.plot, "--plot", PICTURES)
     if picture:
-        from tinyllm.experiments.picture import style
+        from tinyllm.pictures import style
 
         style()  # ImportError without matplotlib: before the check, not after it
     report = _report(kind, layers, options)

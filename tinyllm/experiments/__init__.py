@@ -4,7 +4,7 @@ Each is a function; what it returns prints as a table, shows its picture in a no
 .plot(), the numbers with .to_dict(). All of them with their pictures: docs/experiments.md.
 """
 
-from tinyllm.experiments.capacity import capacity_sweep as capacity_sweep
+from tinyllm.experiments.capacity import capacity_sweep
 from tinyllm.experiments.descent import WeightPath, clipping, landscape, record_path
 from tinyllm.experiments.differences import cancellation, kinks, step_size
 from tinyllm.experiments.flow import depth, gradient_flow, sequence_length
@@ -13,6 +13,7 @@ from tinyllm.experiments.norms import gradient_norms
 __all__ = [
     "WeightPath",
     "cancellation",
+    "capacity_sweep",
     "clipping",
     "depth",
     "gradient_flow",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm.experiments.picture import COLOURS, INK, Experiment, at_least, caption, progress, table
+from tinyllm.pictures import COLOURS, INK, Experiment, at_least, caption, progress, table
 
 __all__ = ["Capacity", "capacity_sweep"]
 

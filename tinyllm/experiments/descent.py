@@ -8,8 +8,8 @@ import numpy as np
 from tinyllm.autograd import no_grad, value_and_grad
 from tinyllm.autograd.tensor import as_array
 from tinyllm.callbacks import Callback
-from tinyllm.experiments.picture import COLOURS, INK, Experiment, at_least, caption, progress, table
 from tinyllm.initializers import Orthogonal
+from tinyllm.pictures import COLOURS, INK, Experiment, at_least, caption, progress, table
 
 __all__ = ["Clipping", "Landscape", "WeightPath", "clipping", "landscape", "record_path"]
 

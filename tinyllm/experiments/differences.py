@@ -10,8 +10,8 @@ import numpy as np
 
 from tinyllm.autograd import grad
 from tinyllm.autograd.gradcheck.differences import METHODS, slope
-from tinyllm.experiments.picture import COLOURS, Experiment, at_least, caption, table
 from tinyllm.ops import logsumexp, relu, softplus
+from tinyllm.pictures import COLOURS, Experiment, at_least, caption, table
 
 __all__ = ["Cancellation", "Case", "Corner", "Kinks", "StepSize", "cancellation", "kinks", "step_size"]
 

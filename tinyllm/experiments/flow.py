@@ -9,9 +9,9 @@ import numpy as np
 from tinyllm.autograd import grad
 from tinyllm.autograd.gradcheck.differences import METHODS, slope
 from tinyllm.autograd.kernels import lstm, lstm_step
-from tinyllm.experiments.picture import COLOURS, INK, Experiment, at_least, caption, colours, progress, table
 from tinyllm.initializers import Orthogonal
 from tinyllm.layers import LSTM
+from tinyllm.pictures import COLOURS, INK, Experiment, at_least, caption, colours, progress, table
 
 __all__ = ["Flow", "Growth", "depth", "gradient_flow", "sequence_length"]
 

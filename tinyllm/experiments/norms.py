@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.tensor import as_array
-from tinyllm.experiments.picture import COLOURS, INK, Experiment, caption, table
+from tinyllm.pictures import COLOURS, INK, Experiment, caption, table
 
 __all__ = ["Norms", "gradient_norms"]
 

@@ -11,7 +11,7 @@ __all__ = ["heat_maps"]
 
 def heat_maps(report: Report, axes: Any = None) -> Any:
     """One map for each argument; see Report.plot."""
-    from tinyllm.experiments.picture import figure, style
+    from tinyllm.pictures import figure, style
 
     n = len(report.arguments)
     if axes is None:

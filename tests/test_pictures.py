@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tinyllm import experiments
-from tinyllm.experiments.picture import Experiment, at_least, figure, progress, table
 from tinyllm.layers import LSTM, Dense, Embedding
 from tinyllm.models import Sequential
+from tinyllm.pictures import Experiment, at_least, figure, progress, table
 
 
 def reader():

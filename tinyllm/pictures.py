@@ -1,4 +1,4 @@
-"""What all experiments share: a result that prints as a table and shows as a picture, and how pictures look.
+"""How results look: as a table, and as a picture that is the same in light and dark notebooks.
 
 matplotlib is imported when a picture is drawn, not before.
 """
