@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,8 @@ def _rule_texts() -> dict[Callable, str]:
         match statement:
             case ast.Expr(ast.Call(ast.Call(ast.Name("rule"), [function]), derivatives, keywords)):
                 parts = [_text(source, d) for d in [*derivatives, *[k.value for k in keywords]]]
-                texts[eval(ast.unparse(function), vars(rules))] = "; ".join(f"`{p}`" for p in parts if p)
+                first, *rest = ast.unparse(function).split(".")
+                texts[reduce(getattr, rest, vars(rules)[first])] = "; ".join(f"`{p}`" for p in parts if p)
     return texts
 
 
