@@ -157,3 +157,12 @@ def test_at_the_edge_of_a_domain_the_slope_of_the_side_that_exists_counts():
     assert f(0).ok
     assert not gradcheck(lambda x: x + 0 * np.sqrt(x), [0.0, 1.0], gradient=lambda g, x: g * np.where(x, 1, 2)).ok
     assert not f(0.1).ok
+
+
+def test_few_elements_of_a_function_with_very_many_outputs_are_a_sample_too():
+    x = np.linspace(1.0, 2.0, 300)
+    report = gradcheck(np.multiply.outer, x, x, gradient=lambda g, a, b: (g @ b, a @ g))
+    assert report.ok and report.elements == "every element (600)"
+    wide = np.ones(1000)
+    report = gradcheck(np.multiply.outer, x, wide, gradient=lambda g, a, b: (g @ b, a @ g))
+    assert report.ok and report.elements.endswith("chosen because there are 1,300 elements and 300,000 outputs")

@@ -18,6 +18,7 @@ from tinyllm.autograd.gradcheck.total import Total, precision
 __all__ = ["Check", "Plan"]
 
 EVERY, MANY = 4096, 100_000  # up to so many elements: every one; a sample; beyond: directions
+COSTLY = 100_000_000  # elements times outputs: more are not worth every element, either
 SAMPLE, LARGEST = 64, 4  # elements of each argument that are looked at one by one in these cases
 CLOSER = 512  # how many odd elements of one argument are looked at closer before a wrong one is believed,
 FEWER, WORK = 16, 3_000_000  # or fewer, down to 16, where one value of f is made of very many numbers
@@ -34,21 +35,19 @@ class Plan:
     seed: int
     rtol: float
 
-    def sizes(self, sizes: list[int]) -> tuple[int | None, int, str]:
+    def sizes(self, sizes: list[int], outputs: int) -> tuple[int | None, int, str]:
         """How many elements of each argument (None: all), how many directions, and that in words."""
         total, chosen = sum(sizes), self.elements
-        if chosen == "all" or (chosen is None and total <= EVERY):
+        few = total <= EVERY and total * outputs <= COSTLY
+        if chosen == "all" or (chosen is None and few):
             return None, 0, f"every element ({total:,})"
+        why = f"{total:,} elements (over {MANY if total > MANY else EVERY:,})"
+        why = why if total > EVERY else f"{total:,} elements and {outputs:,} outputs"
+        why = "" if chosen else f", chosen because there are {why}"
         if chosen == "directions" or (chosen is None and total > MANY):
-            said = f"3 random directions in each argument and its {LARGEST} largest elements"
-            return (
-                LARGEST,
-                3,
-                said + ("" if chosen else f", chosen because there are {total:,} elements (over {MANY:,})"),
-            )
+            return LARGEST, 3, f"3 random directions in each argument and its {LARGEST} largest elements{why}"
         number = SAMPLE if chosen is None else int(chosen)
-        said = f"{number} elements of each argument, drawn at random, and 2 random directions"
-        return number, 2, said + ("" if chosen else f", chosen because there are {total:,} elements (over {EVERY:,})")
+        return number, 2, f"{number} elements of each argument, drawn at random, and 2 random directions{why}"
 
 
 class Check:
@@ -63,7 +62,9 @@ class Check:
 
     def run(self) -> Report:
         report, subject, analytic = self.report, self.subject, self.analytic
-        count, directions, report.elements = self.plan.sizes([subject.arrays[i].size for i in subject.places])
+        count, directions, report.elements = self.plan.sizes(
+            [subject.arrays[i].size for i in subject.places], sum(y.size for y in self.total.values)
+        )
         report.arguments = [
             Argument(i, subject.names[i], subject.arrays[i].shape, subject.dtypes[i]) for i in subject.places
         ]
