@@ -629,3 +629,12 @@ def test_saving_needs_numpy_alone():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "h5py" not in found and "safetensors" not in found and "keras" not in found
     assert "pickle" not in Path(tinyllm.saving.__file__).read_text().replace("No pickle", "")
+
+
+@pytest.mark.parametrize("name", ["model", "model.h5"])
+def test_metrics_by_weight_are_kept_apart_from_those_by_sample(tmp_path, name):
+    model = Sequential([Dense(1, activation="sigmoid", input_shape=(2,))])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"], weighted_metrics=["mae"])
+    model.save(tmp_path / name)
+    loaded = load_model(tmp_path / name)
+    assert (loaded.metrics, loaded.weighted_metrics) == (["accuracy"], ["mae"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinyllm.layers import LSTM, Dense, Dropout, Embedding, InputLayer
+from tinyllm.layers import LSTM, Bidirectional, Dense, Dropout, Embedding, InputLayer
 from tinyllm.models import LanguageModel, Sequential, load_model
 from tinyllm.preprocessing.text import TextToIds, Tokenizer
 
@@ -439,3 +439,9 @@ def test_we_open_keras_files_predict_the_same_and_train_on(tmp_path):
         if i != 1:  # there dropout draws other numbers
             loaded.fit(X, Y, epochs=3, batch_size=len(X), shuffle=False, verbose=0)
             np.testing.assert_allclose(loaded.predict(X), np.load(tmp_path / f"{i}_later.npy"), rtol=0, atol=1e-5)
+
+
+def test_a_hard_sigmoid_inside_a_wrapper_is_refused_too(tmp_path):
+    inside = Sequential([Bidirectional(LSTM(2, recurrent_activation="hard_sigmoid"), input_shape=(3, 2))])
+    with pytest.raises(ValueError, match="hard_sigmoid"):
+        inside.save(tmp_path / "m.h5")

@@ -179,7 +179,8 @@ def _describe_training(model: Any) -> tuple[dict | None, dict[str, np.ndarray]]:
     optimizer, loss = model.optimizer, model.loss
     chosen = [_name_in(optimizers.OPTIMIZERS, type(optimizer))]
     chosen += [_name_in({name: c.function for name, c in losses.LOSSES.items()}, type(loss).function)]
-    chosen += [m if isinstance(m, str) else _name_in(metrics.METRICS, m) for m in model.metrics]
+    watched = [*model.metrics, *model.weighted_metrics]
+    chosen += [m if isinstance(m, str) else _name_in(metrics.METRICS, m) for m in watched]
     if None in chosen:
         warnings.warn(
             "save: the optimizer, the loss or a metric is your own, which a file cannot name: "
@@ -197,7 +198,8 @@ def _describe_training(model: Any) -> tuple[dict | None, dict[str, np.ndarray]]:
         "slots": slots,
         "slots_of": names if slots else [],
         "loss": {"class_name": chosen[1], "config": loss.get_config()},
-        "metrics": chosen[2:],
+        "metrics": chosen[2 : 2 + len(model.metrics)],
+        "weighted_metrics": chosen[2 + len(model.metrics) :],
     }
     return training, {f"optimizer/{s}/{n}": each[s] for s in slots for n, each in zip(names, values)}
 
@@ -205,7 +207,7 @@ def _describe_training(model: Any) -> tuple[dict | None, dict[str, np.ndarray]]:
 def _restore_training(model: Any, training: dict, named: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     optimizer = optimizers.get(training["optimizer"])
     loss = lookup("loss", training["loss"]["class_name"], losses.LOSSES)(**training["loss"]["config"])
-    model.compile(optimizer, loss, training["metrics"])
+    model.compile(optimizer, loss, training["metrics"], training.get("weighted_metrics", []))
     if type(training["iterations"]) is not int or training["iterations"] < 0:
         raise ValueError(f"iterations must be a whole number; found {training['iterations']!r}")
     optimizer.iterations = training["iterations"]

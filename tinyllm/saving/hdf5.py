@@ -129,7 +129,7 @@ def _keras_model(model: Any) -> dict:
     layers = []
     for layer in model.layers:
         config = layer.get_config()
-        if "hard_sigmoid" in (config.get("activation"), config.get("recurrent_activation")):
+        if _says_hard_sigmoid(config):
             raise ValueError(f"save: {HARD_SIGMOID}: the file would predict something else there; save to a folder")
         if isinstance(layer, InputLayer):
             continue
@@ -143,6 +143,16 @@ def _keras_model(model: Any) -> dict:
     return {"class_name": "Sequential", "config": {"name": model.name, "layers": layers, "build_input_shape": shape}}
 
 
+def _says_hard_sigmoid(config: Any) -> bool:
+    """Whether a layer, or one wrapped in it, is set to that activation."""
+    if isinstance(config, dict):
+        return any(
+            (key.endswith("activation") and value == "hard_sigmoid") or _says_hard_sigmoid(value)
+            for key, value in config.items()
+        )
+    return False
+
+
 def _keras_training(training: dict | None) -> dict | None:
     """Keras's training_config; None where it has no such loss, metric or optimizer."""
     if training is None:
@@ -152,14 +162,14 @@ def _keras_training(training: dict | None) -> dict | None:
     ours_alone = optimizer["config"].get("groups") or not isinstance(config["learning_rate"], float | int)
     if ours_alone or optimizer["class_name"] not in IN_KERAS:
         return None
-    names = [training["loss"]["class_name"], *training["metrics"]]
+    names = [training["loss"]["class_name"], *training["metrics"], *training["weighted_metrics"]]
     if "half_sum_squared_error" in names:
         return None
     class_name = losses.LOSSES[names[0]].__name__
     return {
         "loss": {"class_name": class_name, "config": training["loss"]["config"]},
         "metrics": training["metrics"],
-        "weighted_metrics": None,
+        "weighted_metrics": training["weighted_metrics"] or None,
         "loss_weights": None,
         "optimizer_config": {
             "class_name": IN_KERAS[optimizer["class_name"]],
@@ -369,7 +379,11 @@ def _compile(model: Any, reader: _Reader, file: Any) -> None:
             raise ValueError(f"its optimizer has {key}={described[key]!r:.40}")
     arguments = inspect.signature(optimizer_class).parameters
     optimizer = optimizer_class(**{key: value for key, value in described.items() if key in arguments})
-    model.compile(optimizer, _loss(training["loss"]), [_metric_name(m) for m in _flat(training.get("metrics") or [])])
+    watched = [
+        [_metric_name(m) for m in _flat(training.get(kind) or []) if m is not None]
+        for kind in ("metrics", "weighted_metrics")
+    ]
+    model.compile(optimizer, _loss(training["loss"]), *watched)
     if "optimizer_weights" in file:
         _restore_slots(model, reader, reader.item(file, "optimizer_weights"))
 
