@@ -20,8 +20,9 @@ class Argument:
 
     index, analytic and numeric tell of the element where the gradient is furthest off; there `error` is
     |analytic - numeric| / max(|analytic|, |numeric|), and `absolute` |analytic - numeric|. Elements below a thousandth
-    of the largest are measured against that, and `resolution`, what the differences cannot tell from zero, is taken
-    off first. `errors` has the relative error of every element, NaN where none was measured.
+    of the largest are measured against that. `resolution` is what differences cannot tell from zero here; it is taken
+    off where it is more than the tolerance. `errors` has the relative error of every element, NaN where none was
+    measured; `jumps` are the elements at which f has no finite slope, which are not compared.
     """
 
     position: int
