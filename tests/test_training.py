@@ -169,7 +169,8 @@ def test_a_language_model_has_the_values_and_the_gradients_of_keras(mask_zero):
 
 def test_a_masked_loss_is_the_mean_over_the_steps_that_count():
     model = language_model(mask_zero=True)
-    prediction, mask = model.forward(LM_X, training=True)
+    prediction = model(LM_X, training=True)
+    mask = prediction.mask
     loss = model.loss(LM_Y, prediction, mask=mask)
     loss.backward()
     close(loss.data, LM["masked_mean"]["loss"])

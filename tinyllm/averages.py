@@ -8,6 +8,7 @@ import numpy as np
 from tinyllm import losses, metrics
 from tinyllm.autograd import Tensor
 from tinyllm.autograd.tensor import as_array
+from tinyllm.layers.base import mask_of
 from tinyllm.losses.inputs import spread
 
 __all__ = ["Averages", "like", "named_metrics"]
@@ -35,9 +36,10 @@ class Averages:
         for metric in self.metrics.values():
             metric.reset_state()
 
-    def add(self, y: np.ndarray, loss: float, prediction: Tensor, mask: Any, sample_weight: Any = None) -> None:
+    def add(self, y: np.ndarray, loss: float, prediction: Tensor, sample_weight: Any = None) -> None:
         self.loss.update_state(np.full(len(y), loss))
         labels = like(prediction, y)
+        mask = mask_of(prediction)
         keep = None if mask is None else np.asarray(mask, float)
         if self.ignored is not None:  # what the loss ignores counts in no metric
             counted = labels.reshape(prediction.shape[:-1]) != self.ignored

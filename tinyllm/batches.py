@@ -6,8 +6,31 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd import Tensor
+from tinyllm.layers.symbolic import mapped
 
-__all__ = ["ArrayBatches", "Batches", "DatasetBatches", "StreamBatches", "class_weights", "hold_out", "is_batches"]
+__all__ = [
+    "ArrayBatches",
+    "Batches",
+    "DatasetBatches",
+    "StreamBatches",
+    "class_weights",
+    "hold_out",
+    "is_batches",
+    "rows_of",
+    "samples_in",
+]
+
+
+def samples_in(x: Any) -> int:
+    """The number of samples in an array, or in each array of a list or dict (a model with several inputs)."""
+    while isinstance(x, list | dict):
+        x = next(iter(x.values())) if isinstance(x, dict) else x[0]
+    return len(x)
+
+
+def rows_of(x: Any, rows: Any) -> Any:
+    """These rows of an array, or of each array in a list or dict."""
+    return mapped(lambda each: each[rows], x)
 
 
 class Batches:
@@ -54,25 +77,26 @@ class ArrayBatches(Batches):
     def __init__(self, arrays: tuple, size: int, rng: np.random.Generator | None = None, pick: Callable | None = None):
         self.x, self.y, self.sample_weight = arrays
         self.size, self.rng = size, rng
-        self.pick = pick or (lambda x, y, rows: (x[rows], y[rows]))
-        self.length = -(-len(self.x) // size)
+        self.pick = pick or (lambda x, y, rows: (rows_of(x, rows), y[rows]))
+        self.samples = samples_in(self.x)
+        self.length = -(-self.samples // size)
         self.order: np.ndarray | None = None
 
     def start(self) -> None:
         super().start()
         if self.rng is not None:
-            self.order = self.rng.permutation(len(self.x))
+            self.order = self.rng.permutation(self.samples)
 
     def take(self) -> tuple | None:
         rows: Any = slice(self.position * self.size, (self.position + 1) * self.size)
-        if rows.start >= len(self.x):
+        if rows.start >= self.samples:
             return None
         self.position += 1
         rows = rows if self.order is None else self.order[rows]
         return *self.pick(self.x, self.y, rows), None if self.sample_weight is None else self.sample_weight[rows]
 
     def identity(self):
-        kinds = {name: f"{a.dtype} {a.shape}" for name, a in (("x", self.x), ("y", self.y))}
+        kinds = {name: mapped(lambda a: f"{a.dtype} {a.shape}", each) for name, each in (("x", self.x), ("y", self.y))}
         return {**kinds, "batch_size": self.size, "shuffle": self.rng is not None}
 
     def get_state(self):
@@ -159,7 +183,7 @@ def is_batches(x: Any) -> bool:
     """Whether x holds batches (a dataset, a generator, a list of tuples) and not samples."""
     if isinstance(x, list):
         return bool(x) and all(isinstance(each, tuple) for each in x)
-    if isinstance(x, Tensor | tuple | str) or hasattr(x, "__array__"):
+    if isinstance(x, Tensor | tuple | dict | str) or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
@@ -173,7 +197,7 @@ def batches_in(x: Any, check: Callable, rng: np.random.Generator | None = None) 
 
 def hold_out(fraction: float, *arrays: Any) -> tuple[tuple, tuple]:
     """(training arrays, held-out arrays): the last `fraction` of the samples is held out."""
-    n = len(arrays[0])
+    n = samples_in(arrays[0])
     cut = int(round(n * (1 - fraction), 6))  # 10 * (1 - 0.9) is a little below 1
     if not 0 < cut < n:
         kept = min(max(cut, 0), n)
@@ -181,8 +205,8 @@ def hold_out(fraction: float, *arrays: Any) -> tuple[tuple, tuple]:
             f"fit: validation_split={fraction} would train on {kept} of {n} samples and hold out {n - kept}"
         )
     return (
-        tuple(None if a is None else a[:cut] for a in arrays),
-        tuple(None if a is None else a[cut:] for a in arrays),
+        tuple(None if a is None else rows_of(a, slice(cut)) for a in arrays),
+        tuple(None if a is None else rows_of(a, slice(cut, None)) for a in arrays),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.tensor import as_array
-from tinyllm.layers import Layer
+from tinyllm.layers.base import all_layers
 from tinyllm.saving.files import exclusive, open_file, write_atomically
 from tinyllm.saving.manifest import MOST_JSON_BYTES, fingerprint, parse_json, seal, sha256
 from tinyllm.saving.safetensors import check_size, pack, read_layout, slice_tensors
@@ -193,7 +193,7 @@ def capture(model: Any) -> dict[str, Any]:
     slots = dict(zip(map(id, optimizer.parameters), optimizer.get_state()))
     rate = vars(optimizer)["learning_rate"]
     return {
-        "input_shape": model.layers[0].input_shape,
+        "input_shape": model.input_shape,
         "weights": {name: w.data for name, w in model.named_weights.items()},
         "slots": {name: slots[id(w)] for name, w in model.named_weights.items() if id(w) in slots},
         "iterations": optimizer.iterations,
@@ -216,7 +216,7 @@ def restore(model: Any, state: dict[str, Any], averages: Any) -> None:
     averages: of the epoch under way, None between two epochs. ValueError where the weights are not this model's.
     """
     progress, optimizer = model.progress, model.optimizer
-    if not all(layer.built for layer in model.layers):
+    if not model.built:
         model.build(state["input_shape"])
     named, stored = model.named_weights, state["weights"]
     for name in [*stored, *named]:
@@ -254,25 +254,13 @@ def restore(model: Any, state: dict[str, Any], averages: Any) -> None:
             rng.bit_generator.state = state["random"][name]
 
 
-def _layers(owner: Any, path: str = "") -> dict[str, Any]:
-    """All layers by their paths, also those inside other layers."""
-    found: dict[str, Any] = {}
-    for name, value in vars(owner).items():
-        for each in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(each, Layer) and name != "owner":
-                found[f"{path}{each.name}"] = each
-                found |= _layers(each, f"{path}{each.name}/")
-    return found
-
-
 def _generators(model: Any) -> dict[str, np.random.Generator]:
-    named = {name: layer.rng for name, layer in _layers(model).items()}
-    return {name: rng for name, rng in ({"": model.rng} | named).items() if rng is not None}
+    return {path: layer.rng for path, layer in all_layers(model).items() if layer.rng is not None}
 
 
 def _stateful(model: Any, whether_or_not: bool = False) -> dict[str, Any]:
     """The layers that start where the last batch stopped (recurrent ones with stateful=True)."""
-    found = {name: layer for name, layer in _layers(model).items() if getattr(layer, "stateful", False)}
+    found: dict[str, Any] = {path: each for path, each in all_layers(model).items() if getattr(each, "stateful", False)}
     return {name: layer for name, layer in found.items() if whether_or_not or layer.states is not None}
 
 

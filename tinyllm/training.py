@@ -1,6 +1,5 @@
 """Training: the five steps (initialise, forward, loss, backward, update) and the loop around them."""
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,16 +10,27 @@ from tinyllm import checkpoints, losses, optimizers
 from tinyllm.autograd import Tensor, no_grad
 from tinyllm.autograd.tensor import as_array
 from tinyllm.averages import Averages, like, named_metrics
-from tinyllm.batches import ArrayBatches, Batches, batches_in, class_weights, hold_out, is_batches
+from tinyllm.batches import (
+    ArrayBatches,
+    Batches,
+    batches_in,
+    class_weights,
+    hold_out,
+    is_batches,
+    rows_of,
+    samples_in,
+)
 from tinyllm.callbacks import Callback, Checkpoint, History, ProgressBar
+from tinyllm.layers.base import mask_of
+from tinyllm.layers.symbolic import mapped
 from tinyllm.progress import Progress, callbacks_in, due, located, positive, reported, running
-from tinyllm.saving.safetensors import read_tensors, write_tensors
+from tinyllm.saving.weights import load_weights, save_weights
 
 __all__ = ["Trainable"]
 
 
 class Trainable:
-    """compile, fit, evaluate and predict, for anything with forward(x, training) and trainable_weights.
+    """compile, fit, evaluate and predict, for anything that can be called and has trainable_weights and losses.
 
     Every array's first axis counts samples. A loss that is not finite stops training with a FloatingPointError that
     names the epoch and the batch, before the weights are touched.
@@ -33,22 +43,23 @@ class Trainable:
     history: History | None = None
     progress: Any = None  # the Progress of the fit() that is running
     stop_training = False
-    rng: np.random.Generator
-    trainable_weights: list[Tensor]
+    rng: Any  # a numpy Generator, which shuffles
+    trainable_weights: Any
+    losses: Any = ()  # penalties (regularizers) that training adds to the loss
 
-    def forward(self, x: Any, training: bool = False) -> tuple[Tensor, Any]:
-        """The output for x, and its mask (None: every time step counts)."""
+    def __call__(self, x: Any, *, training: bool = False) -> Any:
+        """The output for x; its .mask, if it has one, says which time steps count."""
         raise NotImplementedError
 
     # -- the five steps ---------------------------------------------------------------------------------------------
 
-    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Tensor, Any]:
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Tensor]:
         """One step of training; step one, initialise, was done when the layers were built. Override to change it.
 
-        Returns the loss, the prediction and its mask.
+        Returns the loss and the prediction.
         """
-        prediction, mask = self.forward(x, training=True)  # 2. forward
-        loss = self.compute_loss(y, prediction, sample_weight, mask)  # 3. loss
+        prediction = self(x, training=True)  # 2. forward
+        loss = self.compute_loss(y, prediction, sample_weight)  # 3. loss
         weights = self.trainable_weights
         if not weights:
             raise RuntimeError("nothing to train: every layer is frozen, or none has weights")
@@ -56,12 +67,12 @@ class Trainable:
             w.grad = None  # whatever an earlier backward() left there
         loss.backward()  # 4. backward: the gradients, and nothing but the gradients
         self.optimizer.apply_gradients([(w.grad, w) for w in weights])  # 5. update: a step against them
-        return float(loss), prediction, mask
+        return float(loss), prediction
 
-    def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Tensor, Any]:
+    def test_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Tensor]:
         """The first three of the five steps."""
-        prediction, mask = self.forward(x, training=False)
-        return float(self.compute_loss(y, prediction, sample_weight, mask)), prediction, mask
+        prediction = self(x, training=False)
+        return float(self.compute_loss(y, prediction, sample_weight)), prediction
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -233,8 +244,10 @@ class Trainable:
         progress.tell("on_test_end", logs)
         return logs
 
-    def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> np.ndarray:
-        """The outputs for x, as an array. Nothing is recorded, so two threads may predict with one model.
+    def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Any:
+        """The outputs for x, as an array (a list of them for several outputs).
+
+        Nothing is recorded, so two threads may predict with one model.
 
         x may be a dataset or a generator, too: of batches x, (x, y) or (x, y, sample_weight).
         """
@@ -245,11 +258,13 @@ class Trainable:
             parts = (self.checked_input("predict", part) for part in batches)
         else:
             x = self.checked_input("predict", x)
-            parts = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
+            parts = (rows_of(x, slice(i, i + batch_size)) for i in range(0, samples_in(x), batch_size))
         with no_grad():
-            outputs = [self.forward(part)[0].data for part in parts]
+            outputs = [mapped(as_array, self(part, training=False)) for part in parts]
         if not outputs:
             raise ValueError("predict: found no batches")
+        if isinstance(outputs[0], list):
+            return [np.concatenate(each) for each in zip(*outputs)]
         return np.concatenate(outputs)
 
     def train_on_batch(
@@ -262,30 +277,22 @@ class Trainable:
         """The loss and metrics of one batch."""
         return self._on_batch("test_on_batch", self.test_step, (x, y, sample_weight), None, return_dict)
 
-    def predict_on_batch(self, x: Any) -> np.ndarray:
+    def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        return self.predict(x, batch_size=max(len(x), 1))
+        return self.predict(x, batch_size=max(samples_in(self.checked_input("predict_on_batch", x)), 1))
 
-    def save_weights(self: Any, path: Any) -> None:
-        """Write the weights alone to a safetensors file, under the names of `named_weights`."""
-        path = os.fsdecode(path)
-        if path.lower().endswith((".h5", ".hdf5", ".keras")):
-            raise ValueError(f"save_weights: writes safetensors; found the name '{path}' (save() writes .h5)")
-        write_tensors({name: w.data for name, w in self.named_weights.items()}, path)
+    def save_weights(self, path: Any) -> None:
+        """Write the weights alone: to Keras's layout if the path ends in .weights.h5, else as safetensors."""
+        save_weights(self, path)
 
-    def load_weights(self: Any, path: Any) -> None:
-        """Overwrite the weights with those that save_weights() wrote. ValueError if one does not fit; then all stay."""
-        stored, named = read_tensors(path), self.named_weights
-        if stored.keys() != named.keys():
-            stranger = sorted(stored.keys() ^ named.keys())[0]
-            where = "file" if stranger in stored else "model"
-            raise ValueError(f"load_weights: '{stranger}' is in the {where} only; the names of the layers must agree")
-        self.set_weights([stored[name] for name in named])
+    def load_weights(self, path: Any) -> None:
+        """Overwrite the weights with those of such a file. ValueError if one does not fit; then all stay."""
+        load_weights(self, path)
 
     # -- what these are made of -------------------------------------------------------------------------------------
 
-    def checked_input(self, caller: str, x: Any) -> np.ndarray:
-        """x as an array with at least one sample."""
+    def checked_input(self, caller: str, x: Any) -> Any:
+        """x as an array with at least one sample; a model with several inputs makes it a list or a dict of arrays."""
         try:
             x = np.asarray(as_array(x))
         except ValueError as error:  # rows of different lengths
@@ -298,13 +305,18 @@ class Trainable:
             raise ValueError(f"{caller}: found no samples (x has shape {x.shape})")
         return x
 
-    def batch(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, x: Any, y: np.ndarray, rows: np.ndarray) -> tuple[Any, np.ndarray]:
         """The samples that one training step sees."""
-        return x[rows], y[rows]
+        return rows_of(x, rows), y[rows]
 
-    def compute_loss(self, y: Any, prediction: Tensor, sample_weight: Any, mask: Any) -> Tensor:
+    def compute_loss(self, y: Any, prediction: Tensor, sample_weight: Any = None) -> Tensor:
         """The compiled loss of one batch plus the penalties, one number. FloatingPointError if it is not finite."""
-        loss = self.loss(like(prediction, y), prediction, sample_weight, mask)
+        if isinstance(prediction, list | dict):
+            raise TypeError(
+                f"the model has {len(prediction)} outputs and a compiled loss takes one; train a model with one of the "
+                "outputs (layers may be shared), or write a compute_loss of your own"
+            )
+        loss = self.loss(like(prediction, y), prediction, sample_weight, mask_of(prediction))
         for penalty in self.losses:
             loss = loss + penalty
         if not np.isfinite(loss.data).all():
@@ -318,16 +330,11 @@ class Trainable:
         x, y = self.checked_input(caller, x), np.asarray(as_array(y))
         weight = None if sample_weight is None else np.asarray(sample_weight)
         for name, other in (("y", y), ("sample_weight", weight)):
-            if other is not None and (other.ndim == 0 or len(other) != len(x)):
-                raise ValueError(f"{caller}: x has {len(x)} samples and {name} has shape {other.shape}")
+            if other is not None and (other.ndim == 0 or len(other) != samples_in(x)):
+                raise ValueError(f"{caller}: x has {samples_in(x)} samples and {name} has shape {other.shape}")
             if other is not None and other.dtype.kind not in "biuf":
                 raise TypeError(f"{caller}: {name} must hold numbers; found {other.dtype}")
         return x, y, weight
-
-    @property
-    def losses(self) -> list[Tensor]:
-        """The penalties of all layers (regularizers), which training adds to the loss."""
-        return [penalty for layer in getattr(self, "layers", ()) for penalty in getattr(layer, "losses", ())]
 
     def _batches(
         self,
@@ -388,6 +395,6 @@ class Trainable:
         if class_weight is not None:
             sample_weight = class_weights(class_weight, y, sample_weight)
         averages = Averages(self)
-        loss, prediction, mask = step(x, y, sample_weight)
-        averages.add(y, loss, prediction, mask, sample_weight)
+        loss, prediction = step(x, y, sample_weight)
+        averages.add(y, loss, prediction, sample_weight)
         return reported(averages.logs(), return_dict)

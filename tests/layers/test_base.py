@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from tinyllm import Tensor
-from tinyllm.layers import LSTM, Dense, Dropout, Embedding, Input, Layer, deserialize
+from tinyllm.layers import LSTM, Dense, Dropout, Embedding, InputLayer, Layer, deserialize
 
 LAYERS = [
     Dense(3, activation="relu", use_bias=False, kernel_initializer="he_normal", name="one"),
     Dropout(0.25),
     Embedding(7, 2, mask_zero=True, input_length=5),
     LSTM(3, return_sequences=True, go_backwards=True, recurrent_activation="hard_sigmoid", trainable=False),
-    Input((5,)),
+    InputLayer((5,)),
 ]
 
 
@@ -59,8 +59,8 @@ def test_get_weights_gives_copies():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([], r"layer 'dense' has 2 weights, found a list of 0"),
-        ([np.ones((3, 2))], r"layer 'dense' has 2 weights, found a list of 1"),
+        ([], r"Dense 'dense' has 2 weights, found a list of 0"),
+        ([np.ones((3, 2))], r"Dense 'dense' has 2 weights, found a list of 1"),
         ([np.ones((3, 2)), np.ones(3)], r"weight 'bias' has shape \(2,\), found \(3,\)"),
         ([np.ones((2, 3)), np.ones(2)], r"weight 'kernel' has shape \(3, 2\), found \(2, 3\)"),
         ([np.ones((3, 2)), ["a", "b"]], r"weight 'bias' is float32, found <U1"),
@@ -109,7 +109,7 @@ def test_the_gradient_returns_in_the_dtype_of_the_input():
 
 def test_lists_are_inputs_too():
     assert Dense(2)([[1, 2, 3]]).shape == (1, 2)
-    assert Input((3,))([[1, 2, 3]]).shape == (1, 3)
+    assert InputLayer((3,))([[1, 2, 3]]).shape == (1, 3)
 
 
 def test_a_layer_of_ones_own_needs_only_build_and_call():

@@ -82,10 +82,15 @@ def test_layers_that_do_not_match_are_refused(options, message):
 def test_what_is_wrapped_is_a_new_layer(wrapper):
     with pytest.raises(TypeError, match=f"{wrapper.__name__}: expected a layer such as LSTM"):
         wrapper(3)
+
+
+def test_two_directions_need_a_new_layer_and_each_step_may_have_a_used_one():
     used = LSTM(2)
     used(X)
-    with pytest.raises(ValueError, match=f"{wrapper.__name__}: the layer 'lstm' has weights already"):
-        wrapper(used)
+    with pytest.raises(ValueError, match="Bidirectional: the layer 'lstm' has weights already"):
+        Bidirectional(used)
+    again = TimeDistributed(used)
+    np.testing.assert_array_equal(again(np.stack([X, X], 1)).data[:, 1], used(X).data)
 
 
 def test_only_a_recurrent_layer_reads_in_two_directions():

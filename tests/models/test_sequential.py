@@ -151,7 +151,7 @@ def test_a_trained_model_and_a_copy_made_from_its_weights_predict_the_same_bits(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([np.ones((1, 1))], "model 'sequential' has 4 weights, found a list of 1"),
+        ([np.ones((1, 1))], "Sequential 'sequential' has 4 weights, found a list of 1"),
         ([np.ones((2, 3)), np.ones(3), np.ones((1, 3)), np.ones(1)], r"weight 'dense_1/kernel' has shape \(3, 1\)"),
     ],
 )
@@ -187,8 +187,8 @@ def test_the_dtype_of_the_model_is_that_of_the_layers_that_name_none():
 def test_a_mask_travels_from_the_embedding_to_the_loss():
     model = Sequential([Embedding(4, 2, mask_zero=True), Dropout(0.1), LSTM(3, return_sequences=True), Dense(4)])
     ids = np.array([[1, 2, 0]])
-    assert model.forward(ids)[1].tolist() == [[True, True, False]]
-    assert Sequential([Embedding(4, 2, mask_zero=True), LSTM(3)]).forward(ids)[1] is None
+    assert model(ids).mask.tolist() == [[True, True, False]]
+    assert Sequential([Embedding(4, 2, mask_zero=True), LSTM(3)])(ids).mask is None
 
 
 def test_training_reaches_the_layers_that_ask_for_it():

@@ -64,8 +64,9 @@ class Tensor:
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_data", "node")
+    __slots__ = ("__weakref__", "_data", "_mask", "node")
     _data: np.ndarray
+    _mask: Any
     node: Node | None
 
     def __init__(self, value: Any, requires_grad: bool = False, dtype: Any = None):
@@ -140,6 +141,15 @@ class Tensor:
     dtype = property(lambda self: self.data.dtype, doc="Type of the elements.")
     mT = property(lambda self: np.swapaxes(self, -1, -2), doc="Each matrix transposed.")
     T = property(np.transpose, doc="The axes in reverse order.")
+
+    @property
+    def mask(self) -> Any:
+        """Which time steps count, (batch, time) booleans: a layer says so to the next. None: all of them."""
+        return getattr(self, "_mask", None)
+
+    @mask.setter
+    def mask(self, value: Any) -> None:
+        self._mask = value
 
     def __len__(self) -> int:
         return len(self.data)

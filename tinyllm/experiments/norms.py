@@ -83,8 +83,7 @@ def gradient_norms(model: Any, x: Any, y: Any) -> Norms:
             "gradient_norms: call model.compile(optimizer, loss) first: without a loss nothing has a slope"
         )
     x, y = model.checked_input("gradient_norms", x), np.asarray(as_array(y))
-    prediction, mask = model.forward(x)
-    loss = model.compute_loss(y, prediction, None, mask)
+    loss = model.compute_loss(y, model(x))
     before = [w.grad for w in model.weights]
     if not before:
         raise ValueError("gradient_norms: this model has no weights, so there is no gradient to look at")

@@ -1,9 +1,10 @@
 """Layers, under Keras's names."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tinyllm.layers.attention import MultiHeadAttention
-from tinyllm.layers.base import InputLayer, Layer
+from tinyllm.layers.base import Input, InputLayer, Layer
 from tinyllm.layers.convolution import Conv1D
 from tinyllm.layers.dense import Activation, Dense
 from tinyllm.layers.dropout import Dropout, SpatialDropout1D
@@ -51,7 +52,6 @@ __all__ = [
     "deserialize",
 ]
 
-Input = InputLayer
 # fmt: off
 LAYERS: dict[str, type[Layer]] = {
     c.__name__: c
@@ -63,12 +63,15 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 # fmt: on
+MODELS: dict[str, type[Layer]] = {}  # models, by class name: tinyllm.models enters its own. They are layers, too.
 
 
-def deserialize(config: dict[str, Any]) -> Layer:
+def deserialize(config: dict[str, Any], prepare: Callable | None = None) -> Layer:
     """A layer from {"class_name": ..., "config": {...}}. ValueError on an unknown class, listing the known ones.
+
+    prepare: called with every layer before it makes its weights.
 
     >>> deserialize({"class_name": "Dense", "config": {"units": 2}})
     <Dense dense>
     """
-    return lookup("layer", config.get("class_name"), LAYERS).from_config(config.get("config", {}))
+    return lookup("layer", config.get("class_name"), LAYERS | MODELS).from_config(config.get("config", {}), prepare)

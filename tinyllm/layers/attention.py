@@ -112,7 +112,7 @@ class MultiHeadAttention(Layer):
 
     def _heads(self, name: str, x: Any) -> Any:
         """A projection of x (batch, time, features), head by head: (batch, heads, time, size)."""
-        kernel, bias = self.parameters[f"{name}/kernel"], self.parameters.get(f"{name}/bias")
+        kernel, bias = self.own_parameters[f"{name}/kernel"], self.own_parameters.get(f"{name}/bias")
         features, heads, size = kernel.shape
         if x.ndim != 3 or x.shape[-1] != features:
             found = f"found {x.shape}"
@@ -122,7 +122,7 @@ class MultiHeadAttention(Layer):
 
     def _joined(self, y: Any) -> Any:
         """The heads (batch, heads, time, size) side by side, and through attention_output."""
-        kernel, bias = self.parameters["attention_output/kernel"], self.parameters.get("attention_output/bias")
+        kernel, bias = self.own_parameters["attention_output/kernel"], self.own_parameters.get("attention_output/bias")
         batch, heads, time, size = y.shape
         flat = np.reshape(np.swapaxes(y, 1, 2), (batch * time, heads * size))
         out = np.reshape(flat @ np.reshape(kernel, (heads * size, -1)), (batch, time, *kernel.shape[2:]))

@@ -9,10 +9,10 @@ import numpy as np
 
 from tinyllm import activations, initializers, regularizers
 from tinyllm.autograd import Tensor
+from tinyllm.autograd.tensor import wrap
+from tinyllm.layers.symbolic import Call, Shape, SymbolicTensor, any_symbolic, outputs_of, shapes_of
 
-__all__ = ["InputLayer", "Layer", "Shape"]
-
-Shape = tuple[int | None, ...]  # the batch axis, and any axis not known yet, is None
+__all__ = ["Input", "InputLayer", "Layer", "Shape", "adopt", "all_layers", "mask_of", "unique_names"]
 
 
 class Layer:
@@ -27,6 +27,11 @@ class Layer:
     activity_regularizer  a penalty on the output (tinyllm.regularizers), divided by the number of samples
 
     An attribute kernel_regularizer is a penalty on the weight called kernel, and so on; `losses` lists all penalties.
+    Layers that are attributes of this one, or in a list or tuple that is, are its inner layers: their weights are its
+    weights, called "inner name/weight". Called on a symbolic tensor (layers.Input), a layer notes the call for a Model.
+
+    A mask (batch, time) says which time steps count. It travels with the Tensor, as its .mask, from layer to layer;
+    mask= in a call overrides it.
 
     Raises TypeError on an unknown argument, naming the known ones.
     """
@@ -58,8 +63,7 @@ class Layer:
         self.batch_input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
         self.built = False
         self.input_shape: Any = None
-        self.parameters: dict[str, Tensor] = {}
-        self.owner: Layer | None = None  # the layer around this one, through which it makes its weights
+        self.own_parameters: dict[str, Tensor] = {}
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._activity_losses: list[Tensor] = []
         self._initial = weights
@@ -92,18 +96,22 @@ class Layer:
         return config | {name: _described(name, getattr(self, name)) for name in own}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Layer":
-        """The layer that get_config() described, with fresh weights."""
-        return cls(**config)
+    def from_config(cls, config: dict[str, Any], prepare: Callable | None = None) -> "Layer":
+        """The layer that get_config() described, with fresh weights.
+
+        prepare: called with it, and with every layer inside it, before it makes its weights.
+        """
+        layer = cls(**config)
+        if prepare is not None:
+            for each in all_layers(layer).values():
+                prepare(each)
+        return layer
 
     def add_weight(self, name: str, shape: tuple[int, ...], initializer: Any) -> Tensor:
         """A new weight, drawn by the initializer and kept under this name."""
-        if self.owner is None:
-            value = initializers.get(initializer)(shape, self.generator, self.dtype)
-            self.parameters[name] = Tensor(value, requires_grad=True)
-        else:
-            self.parameters[name] = self.owner.add_weight(f"{self.name}/{name}", shape, initializer)
-        return self.parameters[name]
+        value = initializers.get(initializer)(shape, self.generator, self.dtype)
+        self.own_parameters[name] = Tensor(value, requires_grad=True)
+        return self.own_parameters[name]
 
     @property
     def generator(self) -> np.random.Generator:
@@ -112,9 +120,20 @@ class Layer:
             self.rng = np.random.default_rng(0)
         return self.rng
 
+    @property
+    def inner(self) -> list["Layer"]:
+        """The layers inside this one, in the order in which they became its attributes."""
+        found: dict[int, Layer] = {}
+        for value in vars(self).values():
+            for each in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(each, Layer):
+                    found.setdefault(id(each), each)
+        return list(found.values())
+
     def ensure_built(self, input_shape: Any) -> None:
         """Build once; later inputs must agree with the first in every axis that weights depend on."""
         if not self.built:
+            adopt(self, self.inner)
             self.build(input_shape)
             self.built = True
             self.input_shape = input_shape
@@ -122,22 +141,22 @@ class Layer:
                 self.set_weights(self._initial)
 
     def __call__(self, x: Any, *others: Any, **options: Any) -> Any:
-        if self.several_inputs:
-            x = self._each(x, *others)
-            self.ensure_built([(None, *each.shape[1:]) for each in x])
-        elif others:
-            raise TypeError(f"{type(self).__name__} '{self.name}': expected one input, found {1 + len(others)}")
-        else:
-            x = self.cast(x)
-            self.ensure_built((None, *x.shape[1:]))
-        for name in ("mask", "training"):  # every layer is offered these; not every call() asks for them
-            if name not in self._options:
-                options.pop(name, None)
+        x = self._one_or_several(x, others)
+        if any_symbolic(x):
+            return self._noted(x, options)
+        mask = options.pop("mask", None)
+        mask = mask_of(x) if mask is None else mask
+        x = [self.cast(each) for each in x] if self.several_inputs else self.cast(x)
+        self.ensure_built(shapes_of(x))
+        if "training" not in self._options:  # every layer is offered these two; not every call() asks for them
+            options.pop("training", None)
+        if mask is not None and "mask" in self._options:
+            options["mask"] = mask
         y = self.call(x, **options)
         if self.activity_regularizer is not None:
             outputs = y if isinstance(y, list) else [y]
             self._activity_losses = [self.activity_regularizer(each) / max(len(each), 1) for each in outputs]
-        return y
+        return self._masked(y, self.compute_mask(x, mask))
 
     def cast(self, x: Any) -> Any:
         """The input in this layer's dtype."""
@@ -145,11 +164,30 @@ class Layer:
             return Tensor(np.asarray(x, self.dtype))
         return x if x.dtype == self.dtype else x.astype(self.dtype)
 
-    def _each(self, x: Any, *others: Any) -> list:
+    def _one_or_several(self, x: Any, others: tuple) -> Any:
+        if not self.several_inputs:
+            if others:
+                raise TypeError(f"{type(self).__name__} '{self.name}': expected one input, found {1 + len(others)}")
+            return x
         if not others and not isinstance(x, list | tuple):
             found = f"{type(x).__name__} {np.shape(x)}"
             raise TypeError(f"{type(self).__name__} '{self.name}': expected a list of inputs, found one {found}")
-        return [self.cast(each) for each in ([x, *others] if others else x)]
+        return [x, *others] if others else list(x)
+
+    def _noted(self, x: Any, options: dict[str, Any]) -> Any:
+        """What a call on symbolic tensors gives: symbolic tensors, whose values a Model computes (models/graph.py)."""
+        for name in options.keys() - self._options - {"mask", "training"}:
+            raise TypeError(f"{type(self).__name__} '{self.name}': unknown argument '{name}' in a call")
+        return outputs_of(Call(self, x, options), self.compute_output_shape(shapes_of(x)), self.dtype)
+
+    def _masked(self, y: Any, mask: Any) -> Any:
+        if isinstance(y, list):
+            masks = mask if isinstance(mask, list) else [mask] * len(y)
+            return [self._masked(each, m) for each, m in zip(y, masks)]
+        if isinstance(y, Tensor) and mask is not mask_of(y):
+            y = wrap(y.data, y.node)  # y may be the input itself, whose mask is another
+            y.mask = mask
+        return y
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -167,8 +205,11 @@ class Layer:
     @property
     def losses(self) -> list[Tensor]:
         """The penalties, one number each: of the weights that are trained, and of the last call's output."""
-        found = [(self._regularizer(name), w) for name, w in self.parameters.items()] if self.trainable else []
-        return [penalty(w) for penalty, w in found if penalty is not None] + self._activity_losses
+        if not self.trainable:
+            return self._activity_losses
+        found = [(self._regularizer(name), w) for name, w in self.own_parameters.items()]
+        own = [penalty(w) for penalty, w in found if penalty is not None]
+        return own + [each for layer in self.inner for each in layer.losses] + self._activity_losses
 
     def _regularizer(self, weight: str) -> Callable | None:
         kind = weight.rpartition("/")[2].replace("recurrent_kernel", "recurrent")
@@ -177,14 +218,22 @@ class Layer:
     # -- weights ----------------------------------------------------------------------------------------------------
 
     @property
+    def parameters(self) -> dict[str, Tensor]:
+        """All weights by name, in the order they were made; those of inner layers as "inner name/weight"."""
+        inner = {f"{layer.name}/{name}": w for layer in self.inner for name, w in layer.parameters.items()}
+        return self.own_parameters | inner
+
+    @property
     def weights(self) -> list[Tensor]:
-        """All weights, in the order they were made."""
+        """All weights, in the order of `parameters`."""
         return list(self.parameters.values())
 
     @property
     def trainable_weights(self) -> list[Tensor]:
         """The weights that training may change."""
-        return self.weights if self.trainable else []
+        if not self.trainable:
+            return []
+        return [*self.own_parameters.values(), *(w for layer in self.inner for w in layer.trainable_weights)]
 
     def count_params(self) -> int:
         """How many numbers the weights hold."""
@@ -196,7 +245,7 @@ class Layer:
 
     def set_weights(self, values: list) -> None:
         """Overwrite the weights. ValueError if their number or a shape differs; then nothing is changed."""
-        assign_weights(f"layer '{self.name}'", self.parameters, values)
+        assign_weights(f"{type(self).__name__} '{self.name}'", self.parameters, values)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -242,6 +291,49 @@ def assign_weights(owner: str, weights: dict[str, Tensor], values: list) -> None
         weight.data[...] = value
 
 
+def mask_of(x: Any) -> Any:
+    """The mask that travels with a Tensor; a list of masks for a list, or None where there is none at all."""
+    if isinstance(x, list | tuple):
+        masks = [mask_of(each) for each in x]
+        return masks if any(m is not None for m in masks) else None
+    return getattr(x, "mask", None)
+
+
+def all_layers(outer: Layer) -> dict[str, Layer]:
+    """The layers in a layer or model, however deep, by paths such as "bidirectional/forward_lstm"; itself as ""."""
+    found = {"": outer}
+    for layer in outer.inner:
+        found |= {f"{layer.name}/{path}".rstrip("/"): each for path, each in all_layers(layer).items()}
+    return found
+
+
+def adopt(outer: Layer, layers: list[Layer]) -> None:
+    """Give the layers inside another one different names, and its dtype and random numbers where they have no own."""
+    unique_names(f"{type(outer).__name__} '{outer.name}'", layers)
+    for layer in layers:
+        if not layer.dtype_given:
+            layer.dtype = outer.dtype
+        if layer.rng is None:
+            layer.rng = outer.generator
+
+
+def unique_names(owner: str, layers: list[Layer]) -> None:
+    """Number layers that were given no name and would be called alike; from now on a name stays.
+
+    ValueError where two have the same name for good.
+    """
+    taken: set[str] = set()
+    for layer in layers:
+        if layer.named and layer.name in taken:
+            raise ValueError(f"{owner}: there is a layer called '{layer.name}' already; names must differ")
+        taken |= {layer.name} if layer.named else set()
+    for layer in layers:
+        if not layer.named and layer.name in taken:
+            layer.name = next(f"{layer.name}_{i}" for i in range(1, 10**6) if f"{layer.name}_{i}" not in taken)
+        layer.named = True
+        taken.add(layer.name)
+
+
 class InputLayer(Layer):
     """Says what one sample looks like, so that a model can be built before it sees data.
 
@@ -251,6 +343,7 @@ class InputLayer(Layer):
 
     def __init__(self, shape: tuple, **options: Any):
         super().__init__(input_shape=shape, **options)
+        self.symbol: SymbolicTensor = outputs_of(Call(self, None, {}), self.batch_input_shape, self.dtype)
 
     def call(self, x):
         return x
@@ -259,4 +352,14 @@ class InputLayer(Layer):
         return x if isinstance(x, Tensor) else np.asarray(x)
 
     def get_config(self):
-        return {"name": self.name, "shape": list((self.batch_input_shape or ())[1:])}
+        config = {"name": self.name, "shape": list((self.batch_input_shape or ())[1:])}
+        return config | {"dtype": self.dtype.name} if self.dtype_given else config
+
+
+def Input(shape: tuple, dtype: Any = None, name: str | None = None) -> SymbolicTensor:
+    """A symbolic tensor (batch, *shape), where a Model begins. None in the shape: an axis of any length.
+
+    >>> Input((5,), name="ids")
+    <SymbolicTensor (None, 5) float32 of 'ids'>
+    """
+    return InputLayer(shape, dtype=dtype, name=name).symbol

@@ -14,9 +14,9 @@ __all__ = ["Bidirectional", "TimeDistributed", "Wrapper"]
 
 
 class Wrapper(Layer):
-    """What layers around other layers share: the weights are the inner layers', called "inner name/weight".
+    """What layers around other layers share.
 
-    Raises TypeError for what is no layer, and ValueError for a layer that has its weights already.
+    Raises TypeError for what is no layer.
     """
 
     def __init__(self, layer: Any, **options: Any):
@@ -29,39 +29,23 @@ class Wrapper(Layer):
         self.layer: Any = layer
 
     def _new(self, layer: Any) -> Any:
-        """A layer, also from its description; it must be a new one."""
-        if isinstance(layer, dict):
-            from tinyllm.layers import deserialize  # it knows the wrappers, too
-
-            layer = deserialize(layer)
-        kind = type(self).__name__
         if not isinstance(layer, Layer):
-            raise TypeError(f"{kind}: expected a layer such as LSTM(3); found {layer!r:.60}")
-        if layer.built:
-            raise ValueError(f"{kind}: the layer '{layer.name}' has weights already; give a new one, and set_weights()")
+            raise TypeError(f"{type(self).__name__}: expected a layer such as LSTM(3); found {layer!r:.60}")
         return layer
+
+    @classmethod
+    def from_config(cls, config, prepare=None):
+        from tinyllm.layers import MODELS, deserialize  # it knows the wrappers, too
+
+        made = {}
+        for name in ("layer", "backward_layer"):
+            if config.get(name):  # a model makes its weights at once, a layer only when it is built
+                early = prepare if config[name].get("class_name") in MODELS else None
+                made[name] = deserialize(config[name], early)
+        return super().from_config(config | made, prepare)
 
     def _shape_around(self, inner_shape: Shape | None) -> Shape | None:
         return inner_shape
-
-    @property
-    def inner(self) -> list[Layer]:
-        """The layers inside, in the order of their weights."""
-        return [self.layer]
-
-    def build_inner(self, layer: Layer, input_shape: Any) -> None:
-        """Build a layer inside; it makes its weights through this one, and draws from this one's random numbers."""
-        layer.owner, layer.dtype, layer.rng = self, self.dtype, self.generator
-        layer.ensure_built(input_shape)
-
-    @property
-    def trainable_weights(self):
-        return [w for layer in self.inner for w in layer.trainable_weights] if self.trainable else []
-
-    @property
-    def losses(self):
-        found = [penalty for layer in self.inner for penalty in layer.losses] if self.trainable else []
-        return found + self._activity_losses
 
 
 class TimeDistributed(Wrapper):
@@ -73,7 +57,8 @@ class TimeDistributed(Wrapper):
     """
 
     def cast(self, x):
-        self.layer.dtype = self.dtype  # of a layer that is not built yet, too
+        if not self.layer.dtype_given:
+            self.layer.dtype = self.dtype  # of a layer that is not built yet, too
         return self.layer.cast(x)
 
     def _shape_around(self, inner_shape):
@@ -85,7 +70,7 @@ class TimeDistributed(Wrapper):
         return (shape[0], *shape[2:])
 
     def build(self, input_shape):
-        self.build_inner(self.layer, self._step(input_shape))
+        self.layer.ensure_built(self._step(input_shape))
 
     def call(self, x, mask=None, training=False):
         batch, time, *rest = x.shape
@@ -112,7 +97,7 @@ class Bidirectional(Wrapper):
     With return_sequences both outputs are in the order of time, and zero where the mask is False; with return_state the
     forward layer's states follow the output, then the backward layer's; initial_state takes them in this order.
 
-    Raises ValueError for layers that read in the wrong direction, or return different things.
+    Raises ValueError for layers that have weights already, read in the wrong direction, or return different things.
 
     >>> from tinyllm.layers import LSTM
     >>> Bidirectional(LSTM(3))(np.ones((2, 5, 4))).shape
@@ -127,6 +112,9 @@ class Bidirectional(Wrapper):
         for each in (self.layer, self.backward_layer):
             if not isinstance(each, Recurrent):
                 raise TypeError(f"Bidirectional: expected recurrent layers such as LSTM(3); found {each!r}")
+            if each.built:
+                what = f"the layer '{each.name}' has weights already"
+                raise ValueError(f"Bidirectional: {what}; give a new one, and set_weights()")
         if backward_layer is None:
             self.backward_layer.go_backwards = True
             self.backward_layer.name = f"backward_{self.layer.name.removeprefix('forward_')}"
@@ -137,11 +125,8 @@ class Bidirectional(Wrapper):
             if getattr(self.layer, setting) != getattr(self.backward_layer, setting):
                 raise ValueError(f"Bidirectional: {setting} must be the same in both layers")
         for each in (self.layer, self.backward_layer):
+            each.rng = None  # both draw from this layer's; copies of one generator would draw the same weights
             each.zero_output_for_mask = each.return_sequences  # where both directions repeat, they would repeat another
-
-    @property
-    def inner(self):
-        return [self.layer, self.backward_layer]
 
     @property
     def return_state(self) -> bool:
@@ -155,7 +140,7 @@ class Bidirectional(Wrapper):
 
     def build(self, input_shape):
         for each in self.inner:
-            self.build_inner(each, input_shape)
+            each.ensure_built(input_shape)
 
     def call(self, x, mask=None, initial_state=None, training=False):
         half = None if initial_state is None else len(initial_state) // 2
@@ -182,7 +167,7 @@ class Bidirectional(Wrapper):
 
     def reset_states(self) -> None:
         """Forget where the last batch stopped (stateful layers)."""
-        for each in self.inner:
+        for each in (self.layer, self.backward_layer):
             each.reset_states()
 
     def compute_mask(self, x, mask=None):

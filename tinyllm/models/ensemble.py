@@ -7,6 +7,7 @@ import numpy as np
 
 from tinyllm.autograd import Tensor, no_grad
 from tinyllm.autograd.tensor import as_array
+from tinyllm.layers.base import mask_of
 from tinyllm.training import Trainable
 
 __all__ = ["Ensemble", "hard_vote", "soft_vote"]
@@ -82,10 +83,10 @@ class Ensemble(Trainable):
         self.optimizer, self.loss = first.optimizer, first.loss
         self.metrics, self.weighted_metrics = first.metrics, first.weighted_metrics
 
-    def forward(self, x: Any, training: bool = False) -> tuple[Tensor, Any]:
-        """The vote, and the first model's mask. Nothing is recorded: an ensemble is not trained."""
+    def __call__(self, x: Any, *, training: bool = False) -> Tensor:
+        """The vote, with the first model's mask. Nothing is recorded: an ensemble is not trained."""
         with no_grad():
-            outputs, masks = zip(*(model.forward(x) for model in self.models))
+            outputs = [model(x) for model in self.models]
         shapes = [output.shape for output in outputs]
         if len(set(shapes)) > 1:
             other = next(i for i, shape in enumerate(shapes) if shape != shapes[0])
@@ -94,7 +95,9 @@ class Ensemble(Trainable):
             )
         decide = soft_vote if self.vote == "soft" else hard_vote
         answer = decide([output.data for output in outputs], self.weights)
-        return Tensor(answer.astype(outputs[0].dtype)), masks[0]
+        voted = Tensor(answer.astype(outputs[0].dtype))
+        voted.mask = mask_of(outputs[0])
+        return voted
 
     def fit(self, *data: Any, **options: Any) -> Any:
         """Raises TypeError: the members are trained one by one, before."""

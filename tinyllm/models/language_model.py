@@ -1,6 +1,6 @@
 """A character-level language model: an LSTM that reads a line and predicts each next character."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -208,6 +208,6 @@ class LanguageModel(Sequential):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LanguageModel":
+    def from_config(cls, config: dict[str, Any], prepare: Callable | None = None) -> "LanguageModel":
         config = dict(config)
         return cls(tokenizer_from_json(config.pop("tokenizer")), **config)

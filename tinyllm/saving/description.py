@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm import initializers, losses, metrics, optimizers
-from tinyllm.layers import LAYERS, Layer, deserialize
+from tinyllm import losses, metrics, optimizers
+from tinyllm.layers import LAYERS, MODELS, Layer
+from tinyllm.layers.base import all_layers
 from tinyllm.names import lookup
 from tinyllm.preprocessing.text import TextToIds
 from tinyllm.saving.manifest import FORMAT, VERSION, one_line, render
@@ -28,29 +29,33 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
     kind = type(model).__name__
     if kinds().get(kind) is not type(model):
-        raise ValueError(f"save: load_model does not know the class {kind}; known: {', '.join(sorted(kinds()))}")
+        raise ValueError(
+            f"save: load_model does not know the class {kind}; known: {', '.join(sorted(kinds()))}; "
+            "save_weights() keeps the weights of any class"
+        )
     if not model.layers:
         raise ValueError("save: this model has no layers; add() some")
-    for layer in model.layers:
-        if LAYERS.get(type(layer).__name__) is not type(layer):
-            known = ", ".join(sorted(LAYERS))
+    for layer in all_layers(model).values():
+        if (LAYERS | MODELS).get(type(layer).__name__) is not type(layer):
+            known = ", ".join(sorted(LAYERS | MODELS))
             raise ValueError(
                 f"save: the layer '{layer.name}' is a {type(layer).__name__}, which load_model does not know; "
                 f"known: {known}"
             )
     tensors = {name: w.data for name, w in model.named_weights.items()}
     training, slots = _describe_training(model)
-    generators = {"": model.rng} | {layer.name: layer.rng for layer in model.layers}
     content = {
         "format": FORMAT,
         "version": VERSION,
         "tinyllm": __version__,
         "kind": kind,
         "config": model.get_config(),
-        "input_shape": model.layers[0].input_shape,
+        "input_shape": model.input_shape,
         "preprocess": _describe_preprocess(model),
         "training": training,
-        "random": {name: state for name, rng in generators.items() if (state := _random_state(rng)) is not None},
+        "random": {
+            path: state for path, layer in all_layers(model).items() if (state := _random_state(layer.rng)) is not None
+        },
     }
     if twice := tensors.keys() & slots.keys():
         raise ValueError(f"save: two tensors would be called '{min(twice)}'; rename the layer")
@@ -70,18 +75,31 @@ def rebuild(content: dict, stored: dict[str, Spec], where: str, source: str) -> 
     config: Any = content.get("config")
     model_class = _unless_unfit(where, lambda: lookup("kind of model", kind, kinds()))
     shape = content.get("input_shape")
+    held: list[Layer] = []
+
+    def prepare(layer: Layer) -> None:
+        """Let the layer make its weights as zeros, which costs no drawing, and only such as are stored."""
+        add_weight = layer.add_weight
+
+        def checked(name: str, shape: tuple[int, ...], initializer: Any) -> Any:
+            spec = Spec(tuple(shape), layer.dtype)
+            ending = f"/{layer.name}/{name}"  # behind the names of the layers around it
+            found = [path for path in stored if f"/{path}".endswith(ending)] or [ending[1:]]
+            if not any(stored.get(path) == spec for path in found):
+                _check_spec(found[0], spec, stored, source)
+            return add_weight(name, shape, "zeros")
+
+        vars(layer)["add_weight"] = checked
+        held.append(layer)
 
     def build() -> Any:
-        input_shape = None if shape is None else tuple(shape)
-        _check_before_building(kind, config, input_shape, stored, source)
-        settled = config["layers"] if kind == "Sequential" else []
-        fresh = [each | {"config": each["config"] | dict.fromkeys(_initializers(each), "zeros")} for each in settled]
-        model = model_class.from_config(config | {"layers": fresh} if settled else config)
-        if input_shape is not None:
-            model.build(input_shape)
-        for layer, each in zip(model.layers, settled):
-            for name, described in _initializers(each).items():
-                setattr(layer, name, initializers.get(described))
+        if "layers" not in config:  # such a class makes its own layers
+            _check_sizes(config, stored, source)
+        model = model_class.from_config(config, prepare)
+        if shape is not None and not model.built:
+            model.build(tuple(shape))
+        for layer in held:
+            vars(layer).pop("add_weight", None)
         expected = {name: Spec(w.shape, w.dtype) for name, w in model.named_weights.items()}
         if training is not None:
             slots = [(slot, name) for slot in training["slots"] for name in training["slots_of"]]
@@ -109,9 +127,9 @@ def restore(model: Any, content: dict, tensors: Mapping[str, np.ndarray], where:
             model.preprocess = TextToIds.from_config(content["preprocess"]["config"])
         if content.get("training") is not None:
             _restore_training(model, content["training"], named, tensors)
-        generators = {"": model.rng} | {layer.name: layer.rng for layer in model.layers}
-        for name, state in content.get("random", {}).items():
-            _set_random_state(generators[name], state)
+        layers = all_layers(model)
+        for path, state in content.get("random", {}).items():
+            _set_random_state(layers[path].generator, state)
 
     _unless_unfit(f"{where}: it cannot be restored", put_back)
 
@@ -123,35 +141,12 @@ def kinds() -> dict[str, Any]:
     return {name: value for name, value in public.items() if isinstance(value, type) and hasattr(value, "from_config")}
 
 
-def _check_before_building(kind: Any, config: Any, input_shape: Any, stored: dict[str, Spec], source: str) -> None:
-    """ValueError where a layer would make a weight that is not stored, before memory is taken for it."""
-    if kind != "Sequential":  # such a class makes its own layers: no setting may be larger than all there is
-        total = sum(math.prod(spec.shape) for spec in stored.values())
-        large = [name for name, value in config.items() if isinstance(value, int) and value > total and name != "seed"]
-        if large:
-            raise ValueError(f"{large[0]}={config[large[0]]} does not fit the {total} numbers of {source}")
-        return
-    for each in config["layers"]:
-        layer = deserialize(each)
-        vars(layer)["add_weight"] = _zeros_where_stored(layer, stored, source)
-        input_shape = input_shape if input_shape is not None else layer.batch_input_shape
-        layer.build(input_shape)
-        input_shape = layer.compute_output_shape(input_shape)
-
-
-def _initializers(described: dict) -> dict[str, Any]:
-    """A layer's initializers. Drawing weights that are overwritten at once would take longer than all the rest."""
-    return {name: value for name, value in described["config"].items() if name.endswith("_initializer")}
-
-
-def _zeros_where_stored(layer: Layer, stored: dict[str, Spec], source: str) -> Callable:
-    add_weight = layer.add_weight
-
-    def checked(name: str, shape: tuple[int, ...], initializer: Any) -> Any:
-        _check_spec(f"{layer.name}/{name}", Spec(tuple(shape), layer.dtype), stored, source)
-        return add_weight(name, shape, "zeros")
-
-    return checked
+def _check_sizes(config: dict, stored: dict[str, Spec], source: str) -> None:
+    """ValueError where a setting is larger than all that is stored."""
+    total = sum(math.prod(spec.shape) for spec in stored.values())
+    large = [name for name, value in config.items() if isinstance(value, int) and value > total and name != "seed"]
+    if large:
+        raise ValueError(f"{large[0]}={config[large[0]]} does not fit the {total} numbers of {source}")
 
 
 def _check_spec(name: str, expected: Spec, stored: dict[str, Spec], source: str) -> None:

@@ -185,7 +185,7 @@ def _of_weights(owner: Any, inputs: list, options: dict[str, Any]) -> tuple:
     run(*inputs)  # makes the weights, where there are none yet
     named = {id(w): name for name, w in _named_weights(parts)}
     for part in parts:
-        for w in getattr(part, "parameters", {}).values():
+        for w in getattr(part, "own_parameters", {}).values():
             w._data, w.node = w.data.astype(np.float64), None
     weights = list(owner.trainable_weights)
     n = len(inputs)
@@ -203,8 +203,8 @@ def _of_weights(owner: Any, inputs: list, options: dict[str, Any]) -> tuple:
 
 def _model_run(model: Any, options: dict[str, Any]) -> Callable:
     def run(x: Any, y: Any = None) -> Any:
-        prediction, mask = model.forward(x, **options)
-        return prediction if y is None else model.compute_loss(np.asarray(as_array(y)), prediction, None, mask)
+        prediction = model(x, **options)
+        return prediction if y is None else model.compute_loss(np.asarray(as_array(y)), prediction)
 
     return run
 
@@ -225,5 +225,5 @@ def _parts(owner: Any, seen: set[int]) -> Iterator[Any]:
 
 def _named_weights(parts: list) -> Iterator[tuple[str, Tensor]]:
     for part in parts:
-        for name, w in getattr(part, "parameters", {}).items():
+        for name, w in getattr(part, "own_parameters", {}).items():
             yield (name if len(parts) == 1 else f"{part.name}/{name}"), w
