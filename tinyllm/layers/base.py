@@ -343,6 +343,7 @@ class InputLayer(Layer):
 
     def __init__(self, shape: tuple, **options: Any):
         super().__init__(input_shape=shape, **options)
+        self.ensure_built(self.batch_input_shape)
         self.symbol: SymbolicTensor = outputs_of(Call(self, None, {}), self.batch_input_shape, self.dtype)
 
     def call(self, x):

@@ -70,10 +70,17 @@ class Model(Layer, Trainable):
                 given = getattr(self, what)
                 raise TypeError(f"Model: {what} are symbolic tensors, such as Input((5,)) gives; found {given!r:.60}")
         self._entries = entries
+        if len(set(map(id, entries))) < len(entries):
+            raise ValueError("Model: the same symbolic tensor is given twice among the inputs")
         self._calls = graph.calls_between(entries, ends)
         sources = [symbol.call.layer for symbol in entries if isinstance(symbol.call.layer, InputLayer)]
         self._layers: list[Layer] = list(dict.fromkeys([*sources, *(call.layer for call in self._calls)]))
         unique_names(f"Model '{self.name}'", self._layers)
+        shared = [layer for layer in self._layers if sum(call.layer is layer for call in self._calls) > 1]
+        for layer in shared:
+            if layer.activity_regularizer is not None:
+                what = f"the layer '{layer.name}' has an activity_regularizer and is called more than once"
+                raise ValueError(f"Model: {what}; use a layer for each call, or activity_regularizer=None")
         for layer in self._layers:
             self.supply(layer)
         for call in self._calls:
@@ -142,7 +149,7 @@ class Model(Layer, Trainable):
         return self._in_order(x) if self.outputs is not None else x
 
     def cast(self, x: Any) -> Any:
-        x = mapped(lambda each: each if isinstance(each, Tensor) else np.asarray(each), x)
+        x = _each(lambda _, one: one if isinstance(one, Tensor) else np.asarray(one), x)
         for symbol, each in zip(self._entries if self.outputs is not None else (), x if isinstance(x, list) else [x]):
             fits = each.ndim == symbol.ndim and all(n in (None, m) for n, m in zip(symbol.shape[1:], each.shape[1:]))
             if not fits:
@@ -162,24 +169,23 @@ class Model(Layer, Trainable):
         elif len(names) > 1 and not (isinstance(x, list | tuple) and len(x) == len(names)):
             found = f"a list of {len(x)}" if isinstance(x, list | tuple) else f"one, {type(x).__name__} {np.shape(x)}"
             raise ValueError(f"Model '{self.name}': expected {len(names)} inputs ({', '.join(names)}); found {found}")
-        x = list(x) if len(names) > 1 else x[0] if isinstance(x, list | tuple) and len(x) == 1 else x
-        return x
+        several = isinstance(x, list | tuple) and (len(names) > 1 or (len(x) == 1 and hasattr(x[0], "ndim")))
+        return x if not several else list(x) if len(names) > 1 else x[0]
 
     def checked_input(self, caller: str, x: Any) -> Any:
         """x as arrays with as many samples each."""
-        if self.outputs is not None:
-            x = self._in_order(x)
-        several = isinstance(x, dict) or (
-            isinstance(x, list | tuple) and all(hasattr(each, "ndim") for each in x) and x
-        )
-        if not several:
-            return super().checked_input(caller, x)
-        parts = x if isinstance(x, dict) else dict(enumerate(x))
-        found = {name: super(Model, self).checked_input(caller, each) for name, each in parts.items()}
-        if len({len(each) for each in found.values()}) > 1:
-            counts = ", ".join(f"{len(each)} in input {name}" for name, each in found.items())
-            raise ValueError(f"{caller}: each input must have as many samples; found {counts}")
-        return found if isinstance(x, dict) else list(found.values())
+        counts: dict[Any, int] = {}
+
+        def checked(name: Any, one: Any) -> np.ndarray:
+            array = super(Model, self).checked_input(caller, one)
+            counts[name] = len(array)
+            return array
+
+        found = _each(checked, self._in_order(x) if self.outputs is not None else x)
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{n} in input {name}" for name, n in counts.items())
+            raise ValueError(f"{caller}: each input must have as many samples; found {found}")
+        return found
 
     # -- weights ----------------------------------------------------------------------------------------------------
 
@@ -241,3 +247,12 @@ class Model(Layer, Trainable):
         inputs, outputs = graph.rebuild(config, made)
         options = {name: config[name] for name in ("name", "seed", "trainable") if name in config}
         return cls(inputs, outputs, **options)
+
+
+def _each(function: Callable, x: Any) -> Any:
+    """function(name, input) for each input in a dict or a list of arrays, and for anything else, which is one input."""
+    if isinstance(x, dict):
+        return {name: function(name, each) for name, each in x.items()}
+    if isinstance(x, list | tuple) and x and all(hasattr(each, "ndim") for each in x):
+        return [function(i, each) for i, each in enumerate(x)]
+    return function("x", x)

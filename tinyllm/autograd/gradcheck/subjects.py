@@ -196,7 +196,7 @@ def _of_weights(owner: Any, inputs: list, options: dict[str, Any]) -> tuple:
             w._data, w.node = given._data, given.node
         return run(*args[:n])
 
-    own = ["x", "y"] if model else ["x"] if n == 1 else [f"x{i}" for i in range(n)]
+    own = ["x", "y"][:n] if model else ["x"] if n == 1 else [f"x{i}" for i in range(n)]
     names = own + [named.get(id(w), f"weight {i}") for i, w in enumerate(weights)]
     return f, inputs + [w.data for w in weights], names, set(range(n)) if model else set()
 
