@@ -445,7 +445,7 @@ def test_a_manifest_with_windows_line_ends_is_still_the_same(copy):
         (lambda c: c.update(format="onnx"), "not a tinyllm model's manifest"),
         (
             lambda c: c.update(kind="Transformer"),
-            "unknown kind of model 'Transformer'; known: LanguageModel, Model, Sequential",
+            "unknown kind of model 'Transformer'; known: Bigram, GPT, LanguageModel",
         ),
         (lambda c: c["config"]["layers"][0].update(class_name="Conv2D"), "unknown layer 'Conv2D'; known: .*Dense"),
         (

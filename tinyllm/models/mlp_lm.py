@@ -1,0 +1,58 @@
+"""Two language models that look back a fixed number of tokens: one token (Bigram), or several (MLPLM)."""
+
+from typing import Any
+
+import numpy as np
+
+from tinyllm.layers import Dense, Embedding
+from tinyllm.models.causal import CausalLM
+
+__all__ = ["MLPLM", "Bigram"]
+
+
+class Bigram(CausalLM):
+    """A table of scores: row i says what follows token i. Trained, it becomes the counts of pairs, normalised.
+
+    >>> Bigram(vocab_size=5)(np.array([[0, 3, 1]])).shape
+    (1, 3, 5)
+    """
+
+    context = 1
+
+    def __init__(self, vocab_size: int, **options: Any):
+        super().__init__(vocab_size, **options)
+        self.table = Embedding(vocab_size, vocab_size, "zeros", name="table")
+
+    def call(self, ids: Any, training: bool = False) -> Any:
+        return self.table(ids)
+
+    def nats(self, ids: Any, window: int | None = None, batch_size: int = 64) -> float:
+        """The mean cross-entropy, in nats per token; the window matters not, each token sees the one before it."""
+        return super().nats(ids, window or 1024, batch_size)
+
+
+class MLPLM(CausalLM):
+    """The embeddings of the last `context` tokens side by side, through one hidden layer (Bengio et al. 2003).
+
+        hidden = tanh(side_by_side @ kernel + bias);  logits = hidden @ head
+
+    Before the text begins there is a token of its own, whose embedding is learned as well: number vocab_size.
+
+    >>> MLPLM(vocab_size=5, context=3, embedding=4, width=8)(np.array([[0, 3, 1]])).shape
+    (1, 3, 5)
+    """
+
+    def __init__(self, vocab_size: int, context: int = 8, embedding: int = 64, width: int = 64, **options: Any):
+        super().__init__(vocab_size, **options)
+        self.context, self.embedding, self.width = context, embedding, width
+        self.table = Embedding(vocab_size + 1, embedding, name="embedding")
+        self.hidden = Dense(width, "tanh", name="hidden")
+        self.head = Dense(vocab_size, name="head")
+
+    def call(self, ids: Any, training: bool = False) -> Any:
+        batch, time = ids.shape
+        before = np.full((batch, self.context - 1), self.vocab_size)
+        padded: Any = np.concatenate([before, np.asarray(ids)], axis=1)
+        windows: Any = padded[:, np.arange(time)[:, None] + np.arange(self.context)]  # (batch, time, context)
+        x = np.reshape(self.table(windows), (batch, time, self.context * self.embedding))
+        return self.head(self.hidden(x))
