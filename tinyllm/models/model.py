@@ -233,6 +233,16 @@ class Model(Layer, Trainable):
         """Write the model to a folder, or to a file of Keras's (.keras, .h5) by the path's ending; see save_model."""
         save_model(self, path)
 
+    def export(self, path: Any, format: str = "onnx") -> None:
+        """Write the model to an ONNX file, which other programs run (it cannot be trained on); see saving.onnx."""
+        if format != "onnx":
+            raise ValueError(
+                f"export: the format is 'onnx'; found {format!r} (save() writes tinyllm's and Keras's files)"
+            )
+        from tinyllm.saving.onnx import export_onnx
+
+        export_onnx(self, path)
+
     def get_config(self) -> dict[str, Any]:
         """What makes a model like this one (without its weights), as JSON."""
         if self.outputs is None:

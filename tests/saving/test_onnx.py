@@ -1,0 +1,204 @@
+"""An exported model computes the same in ONNX's own reference, at batch sizes and lengths it was not built with."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from tinyllm.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    Add,
+    Average,
+    AveragePooling1D,
+    Bidirectional,
+    Concatenate,
+    Conv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    Input,
+    LayerNormalization,
+    Masking,
+    MaxPooling1D,
+    MultiHeadAttention,
+    Multiply,
+    RepeatVector,
+    Reshape,
+    RMSNormalization,
+    SimpleRNN,
+    SpatialDropout1D,
+    Subtract,
+    TimeDistributed,
+)
+from tinyllm.models import GPT, Model, Sequential
+
+ACTIVATIONS = (
+    "relu sigmoid tanh softmax elu selu softplus softsign exponential leaky_relu hard_sigmoid gelu silu linear"
+)
+# Of inputs (batch, time, 6), the time open
+OPEN = {
+    **{f"dense {name}": lambda name=name: [Dense(3, name)] for name in ACTIVATIONS.split()},
+    "lstm": lambda: [LSTM(3)],
+    "lstm sequences": lambda: [LSTM(4, return_sequences=True)],
+    "lstm backwards": lambda: [LSTM(4, return_sequences=True, go_backwards=True)],
+    "lstm backwards without bias": lambda: [LSTM(3, go_backwards=True, use_bias=False)],
+    "gru": lambda: [GRU(3)],
+    "gru reset before": lambda: [GRU(3, reset_after=False)],
+    "gru backwards": lambda: [GRU(3, return_sequences=True, go_backwards=True)],
+    "rnn": lambda: [SimpleRNN(4)],
+    "bidirectional": lambda: [Bidirectional(LSTM(3))],
+    "bidirectional mean": lambda: [Bidirectional(GRU(3, return_sequences=True), merge_mode="ave")],
+    "bidirectional stack": lambda: [Bidirectional(LSTM(3, return_sequences=True), merge_mode="sum"), LSTM(2)],
+    "each step": lambda: [TimeDistributed(Dense(3, "relu"))],
+    "convolution": lambda: [Conv1D(4, 3, activation="relu")],
+    "causal convolution": lambda: [Conv1D(4, 3, padding="causal", dilation_rate=2)],
+    "same convolution": lambda: [Conv1D(4, 3, padding="same", strides=2)],
+    "same dilated convolution": lambda: [Conv1D(4, 2, padding="same", dilation_rate=2)],
+    "grouped convolution": lambda: [Conv1D(4, 3, groups=2, use_bias=False)],
+    "max pooling": lambda: [MaxPooling1D(2)],
+    "same max pooling": lambda: [MaxPooling1D(3, strides=2, padding="same")],
+    "same mean pooling": lambda: [AveragePooling1D(3, strides=2, padding="same")],
+    "max of all": lambda: [GlobalMaxPooling1D()],
+    "mean of all": lambda: [GlobalAveragePooling1D(keepdims=True)],
+    "layer norm": lambda: [LayerNormalization()],
+    "bare layer norm": lambda: [LayerNormalization(center=False, scale=False)],
+    "rms norm": lambda: [RMSNormalization()],
+    "repeat": lambda: [GlobalMaxPooling1D(), RepeatVector(3)],
+    "dropouts": lambda: [Dropout(0.5), SpatialDropout1D(0.3), Activation("tanh")],
+    "masked dense": lambda: [Masking(), Dense(3)],
+}
+FIXED = {
+    "flatten": lambda: [Flatten(), Dense(2)],
+    "reshape": lambda: [Reshape((3, -1))],
+}
+
+
+def shaken(model):
+    rng = np.random.default_rng(1)
+    for w in model.weights:
+        w.data = (rng.normal(size=w.shape) * 0.5).astype(w.dtype)
+    return model
+
+
+def draw(*shape):
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype("float32")
+
+
+def compare(model, inputs, path, tolerance=1e-5):
+    """The file's outputs are the model's, for each of the inputs."""
+    model.export(path)
+    file = onnx.load(path)
+    names = [each.name for each in file.graph.input]
+    evaluator = ReferenceEvaluator(file)
+    for x in inputs:
+        expected = model.predict(x)
+        found = evaluator.run(None, dict(zip(names, x if isinstance(x, list) else [x])))
+        expected = expected if isinstance(expected, list) else [expected]
+        assert len(found) == len(expected)
+        for a, b in zip(found, expected):
+            assert a.dtype == b.dtype
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    return file
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_layer_computes_the_same(name, tmp_path):
+    model = Sequential(OPEN[name]())
+    model.build((None, None, 6))
+    compare(shaken(model), [draw(1, 5, 6), draw(3, 8, 6)], tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_layer_of_fixed_size_computes_the_same(name, tmp_path):
+    model = Sequential(FIXED[name]())
+    model.build((None, 4, 6))
+    compare(shaken(model), [draw(1, 4, 6), draw(3, 4, 6)], tmp_path / "model.onnx")
+
+
+def built_gpt():
+    model = GPT(5, 8, 1, 1, 4)
+    model.build((None, 3))
+    return model
+
+
+def graph(make, *shapes):
+    inputs = [Input(shape) for shape in shapes]
+    return shaken(Model(inputs, make(*inputs)))
+
+
+def test_attention_computes_the_same(tmp_path):
+    itself = graph(lambda x: MultiHeadAttention(2, 3)(x, x), (None, 6))
+    compare(itself, [[draw(2, 5, 6)], [draw(1, 3, 6)]], tmp_path / "model.onnx")
+    causal = graph(lambda x: MultiHeadAttention(2, 3)(x, x, use_causal_mask=True), (None, 6))
+    compare(causal, [[draw(2, 5, 6)], [draw(1, 7, 6)]], tmp_path / "model.onnx")
+    crossed = graph(MultiHeadAttention(2, 3, value_dim=4), (None, 6), (None, 4))
+    compare(crossed, [[draw(2, 5, 6), draw(2, 3, 4)]], tmp_path / "model.onnx")
+
+
+def test_states_go_in_and_come_out(tmp_path):
+    gru = graph(lambda x, h: GRU(5, return_state=True)(x, initial_state=h), (None, 6), (5,))
+    compare(gru, [[draw(2, 5, 6), draw(2, 5)]], tmp_path / "model.onnx")
+    lstm = graph(
+        lambda x, h, c: LSTM(5, return_state=True, return_sequences=True)(x, initial_state=[h, c]),
+        (None, 6),
+        (5,),
+        (5,),
+    )
+    compare(lstm, [[draw(2, 5, 6), draw(2, 5), draw(2, 5) + 1]], tmp_path / "model.onnx")
+
+
+def test_several_inputs_are_merged_and_several_outputs_come_out(tmp_path):
+    merging = (Concatenate(), Average(), Multiply(), Subtract())
+    model = graph(lambda x, y: [*(layer([x, y]) for layer in merging), Add()([x, y, x])], (6,), (6,))
+    compare(model, [[draw(2, 6), draw(2, 6) + 1]], tmp_path / "model.onnx")
+
+
+def test_a_shared_encoder_of_ids_is_exported(tmp_path):
+    encoder = Sequential([Embedding(10, 4), LSTM(3)], name="encoder")
+    a, b = Input((None,), dtype="int64"), Input((None,), dtype="int64")
+    model = shaken(Model([a, b], Dense(1, "sigmoid")(Concatenate()([encoder(a), encoder(b)]))))
+    rng = np.random.default_rng(0)
+    compare(model, [[rng.integers(0, 10, (3, 4)), rng.integers(0, 10, (3, 6))]], tmp_path / "model.onnx")
+
+
+def test_the_articles_classifier_is_exported_with_its_names(tmp_path):
+    model = shaken(Sequential([Embedding(4, 50, input_length=5), LSTM(100), Dense(1, "sigmoid")], name="article"))
+    file = compare(model, [np.array([[1, 0, 0, 0, 0], [2, 3, 1, 1, 1]], "float32")], tmp_path / "model.onnx")
+    assert file.graph.name == "article" and file.producer_name == "tinyllm"
+    assert [each.name for each in file.graph.input] == ["embedding_input"]
+    axes = file.graph.input[0].type.tensor_type.shape.dim
+    assert (axes[0].dim_param, axes[1].dim_value) == ("batch", 5)
+
+
+def test_double_precision_stays_double(tmp_path):
+    model = Sequential([LSTM(3, return_sequences=True, input_shape=(None, 6)), Dense(2, "tanh")], dtype="float64")
+    compare(shaken(model), [draw(2, 5, 6).astype(float)], tmp_path / "model.onnx", tolerance=1e-12)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Sequential([Embedding(5, 3, mask_zero=True, input_length=4), LSTM(3)]), "'lstm' .*a mask reaches it"),
+        (lambda: Sequential([LSTM(3, "relu", input_shape=(4, 2))]), "'lstm' .*activations other than tanh and sigmoid"),
+        (lambda: Sequential([LSTM(3, stateful=True, input_shape=(4, 2))]), "'lstm' .*stateful=True"),
+        (lambda: Sequential([Dense(3, lambda x: x, input_shape=(2,))]), "'dense' .*its activation <lambda>"),
+        (lambda: Sequential([LayerNormalization(axis=1, input_shape=(4, 2))]), "it normalises axis 1, not the last"),
+        (lambda: Sequential([Dense(3)]), "has no weights yet"),
+        (built_gpt, "GPT is a class of your own"),
+    ],
+)
+def test_what_has_no_exact_counterpart_is_refused_in_one_line_and_nothing_is_written(make, message, tmp_path):
+    with pytest.raises((TypeError, RuntimeError), match=message) as caught:
+        make().export(tmp_path / "model.onnx")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_format_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="the format is 'onnx'; found 'tf_saved_model'"):
+        Sequential([Dense(1, input_shape=(2,))]).export(tmp_path / "x", format="tf_saved_model")
