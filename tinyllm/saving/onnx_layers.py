@@ -19,7 +19,7 @@ EXPORTERS: dict[type, Callable] = {}
 
 
 def export_layer(b: Builder, layer: Layer, x: Any, options: dict[str, Any]) -> Any:
-    """Add the layer's nodes; its output, or a list of them. TypeError, naming the layer, where no exact way is known."""
+    """Add the layer's nodes; its output, or a list of them. TypeError, naming the layer, where there is no way."""
     kind = type(layer)
     if isinstance(layer, layers.MODELS["Model"]):
         return _model(b, layer, x)
