@@ -1,4 +1,4 @@
-"""The command line: `tinyllm tour`, `tinyllm serve MODEL`, `tinyllm gradcheck my.py:loss --shapes 3,4`."""
+"""The command line: `tinyllm tour`, `tinyllm train --text FILE`, `tinyllm serve MODEL`, `tinyllm gradcheck ...`."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
-from tinyllm.cli import gradcheck
+from tinyllm.cli import gradcheck, language
 
 __all__ = ["main"]
 
@@ -50,6 +50,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     serve.set_defaults(run=_serve)
+
+    language.add_train(commands)
+    language.add_generate(commands)
 
     check = commands.add_parser(
         "gradcheck",

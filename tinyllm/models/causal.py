@@ -28,6 +28,7 @@ class CausalLM(Model):
     """
 
     context: Any = None  # int | None
+    accumulate = 1
 
     def __init__(
         self, vocab_size: int, tokenizer: Any = None, name: str | None = None, seed: int = 0, dtype: Any = None
@@ -38,6 +39,25 @@ class CausalLM(Model):
             raise ValueError(f"{type(self).__name__}: vocab_size must be a whole number of at least 2; {found}")
         self.vocab_size = vocab_size
         self.tokenizer = tokenizer
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Any]:
+        """One step; with `accumulate` parts of the batch one after another, whose gradients are added before it."""
+        if self.accumulate == 1:
+            return super().train_step(x, y, sample_weight)
+        if len(x) % self.accumulate:
+            raise ValueError(f"accumulate: {len(x)} rows do not divide into {self.accumulate} equal parts")
+        total = 0.0
+        for w in self.trainable_weights:
+            w.grad = None
+        for xs, ys in zip(np.split(x, self.accumulate), np.split(y, self.accumulate)):
+            prediction = self(xs, training=True)
+            loss = self.compute_loss(ys, prediction, sample_weight) / self.accumulate
+            loss.backward()
+            total += float(loss)
+        self.optimizer.apply_gradients([(w.grad, w) for w in self.trainable_weights])
+        return total, prediction
 
     # -- reading on -------------------------------------------------------------------------------------------------
 
@@ -73,12 +93,23 @@ class CausalLM(Model):
         ids = one_row(ids)
         width = min(window or self.context or len(ids), len(ids) - 1)
         whole = (len(ids) - 1) // width * width
-        x, y = ids[:whole].reshape(-1, width), ids[1 : whole + 1].reshape(-1, width)
-        parts = [(x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, len(x), batch_size)]
+        total, _ = self._summed(ids[:whole].reshape(-1, width), ids[1 : whole + 1].reshape(-1, width), batch_size)
         if whole < len(ids) - 1:  # what does not fill a window
-            parts.append((ids[None, whole:-1], ids[None, whole + 1 :]))
-        total = sum(float(cross_entropy_with_logits(self.scores(x), y).sum(dtype=float)) for x, y in parts)
+            total += self._summed(ids[None, whole:-1], ids[None, whole + 1 :], batch_size)[0]
         return total / (len(ids) - 1)
+
+    def nats_of_lines(self, x: np.ndarray, y: np.ndarray, batch_size: int = 256) -> float:
+        """The mean cross-entropy, in nats per token, of texts of their own, x and y as corpus.lines_of() makes them."""
+        total, count = self._summed(x, y, batch_size)
+        return total / count
+
+    def _summed(self, x: np.ndarray, y: np.ndarray, batch_size: int) -> tuple[float, int]:
+        total, counted = 0.0, y >= 0
+        for i in range(0, len(x), batch_size):
+            rows = slice(i, i + batch_size)
+            each = cross_entropy_with_logits(self.scores(x[rows]), np.maximum(y[rows], 0))
+            total += float(each[counted[rows]].sum(dtype=float))
+        return total, int(counted.sum())
 
     # -- description ------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm.initializers import RandomNormal
 from tinyllm.layers import Dense, Embedding
 from tinyllm.models.causal import CausalLM
 
@@ -45,7 +46,7 @@ class MLPLM(CausalLM):
     def __init__(self, vocab_size: int, context: int = 8, embedding: int = 64, width: int = 64, **options: Any):
         super().__init__(vocab_size, **options)
         self.context, self.embedding, self.width = context, embedding, width
-        self.table = Embedding(vocab_size + 1, embedding, name="embedding")
+        self.table = Embedding(vocab_size + 1, embedding, RandomNormal(stddev=1.0), name="embedding")
         self.hidden = Dense(width, "tanh", name="hidden")
         self.head = Dense(vocab_size, name="head")
 

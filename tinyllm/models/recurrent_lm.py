@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyllm.autograd import no_grad
 from tinyllm.autograd.tensor import as_array
+from tinyllm.initializers import RandomNormal
 from tinyllm.layers import GRU, LSTM, Dense, Dropout, Embedding, SimpleRNN
 from tinyllm.models.causal import CausalLM, one_row
 from tinyllm.names import lookup
@@ -50,7 +51,7 @@ class RecurrentLM(CausalLM):
             raise ValueError(f"RecurrentLM: tied needs embedding and width to be equal; found {embedding} and {width}")
         self.cell, self.embedding, self.width, self.depth = cell, embedding, width, depth
         self.dropout, self.tied, self.carry = dropout, tied, carry
-        self.table = Embedding(vocab_size, embedding, name="embedding")
+        self.table = Embedding(vocab_size, embedding, RandomNormal(stddev=1.0), name="embedding")
         self.cells = [
             layer(width, return_sequences=True, return_state=True, stateful=carry, name=f"{cell}_{i}")
             for i in range(depth)

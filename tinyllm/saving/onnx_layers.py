@@ -43,7 +43,7 @@ def export_layer(b: Builder, layer: Layer, x: Any, options: dict[str, Any]) -> A
 
 
 def _model(b: Builder, model: Any, x: Any) -> Any:
-    if isinstance(model, layers.MODELS["Sequential"]):
+    if issubclass(type(model), layers.MODELS["Sequential"]):
         for layer in model.layers:
             x = export_layer(b, layer, x, {})
         return x

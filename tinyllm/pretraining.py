@@ -1,0 +1,236 @@
+"""Training a language model on a text: `tinyllm train`. What comes out is a folder:
+
+run/
+  metrics.json    settings, seed, losses over time, the loss over the whole validation text, processor seconds
+  model/          the model with the lowest validation loss (tinyllm.models.load_model)
+  checkpoints/    the state of training, from which --resume goes on to bitwise the same end
+  curves.png      losses over steps, if matplotlib is there
+"""
+
+import hashlib
+import json
+import math
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyllm import datasets
+from tinyllm.callbacks import Callback, Checkpoint
+from tinyllm.corpus import IGNORED, Lines, Streams, Windows, lines_of, split
+from tinyllm.losses import SparseCategoricalCrossentropy
+from tinyllm.models.recurrent_lm import CELLS
+from tinyllm.optimizers import AdamW, Group
+from tinyllm.pictures import figure
+from tinyllm.preprocessing.tokenizers import BPETokenizer, CharacterTokenizer
+from tinyllm.recipes import MODELS, Recipe
+from tinyllm.saving.files import write_atomically
+from tinyllm.schedules import CosineDecay
+
+__all__ = ["train"]
+
+SAMPLE = 200  # tokens that are shown at each look
+
+
+def train(
+    text: Any, recipe: Recipe, out: Any = "run", seed: int = 0, resume: bool = False, verbose: bool = True
+) -> dict[str, Any]:
+    """Train on the UTF-8 text file `text` as the recipe says, into the folder `out`; return what metrics.json holds.
+
+    The last tenth of the text is held out (of lines: a tenth, at most 1,000, drawn with the seed). resume: go on where
+    a training with the same settings was cut off; without it a folder that holds one is refused.
+
+    Raises ValueError, in one line, for a text that is too short, empty or no UTF-8 and for settings that do not fit.
+    """
+    out = Path(out)
+    lines = datasets.load_text(text)
+    tokenizer, data, judge = (
+        _separate_lines(lines, recipe, seed) if recipe.lines else _running_text(lines, recipe, seed)
+    )
+    model_class, fixed = MODELS[recipe.model]
+    sizes = fixed | recipe.sizes | ({"context": recipe.window} if recipe.model == "gpt" else {})
+    model = model_class(tokenizer.vocab_size, **sizes, tokenizer=tokenizer, seed=seed)
+    model.accumulate = recipe.accumulate
+    model.compile(_optimizer(recipe), SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
+    sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    settings = asdict(recipe) | {"seed": seed, "parameters": model.count_params(), "text_sha256": sha256}
+    checkpoints = out / "checkpoints"
+    _check_settings(out, settings, resume)
+    watch = Watch(judge, settings, recipe, out, verbose)
+    model.fit(
+        data,
+        epochs=math.ceil(recipe.steps / recipe.every),
+        shuffle=False,
+        verbose=0,
+        callbacks=[watch, Checkpoint(checkpoints)],
+        resume=checkpoints if resume else None,
+    )
+    return watch.metrics
+
+
+class Watch(Callback):
+    """At each look: the validation loss, a line on the screen, a sample, metrics.json, and the best model so far."""
+
+    kept = ("metrics", "best", "spent")
+
+    def __init__(self, judge: Any, settings: dict[str, Any], recipe: Recipe, out: Path, verbose: bool):
+        self.judge, self.recipe, self.out, self.verbose = judge, recipe, out, verbose
+        self.metrics: dict[str, Any] = {"settings": settings, "history": []}
+        self.best = math.inf
+        self.spent = 0.0  # processor seconds before this process
+        self.line = verbose and sys.stdout.isatty()
+
+    def on_train_begin(self, logs=None):
+        self.began, self.looked, self.fresh = time.process_time(), 0.0, 0
+        self.started = time.perf_counter()
+        self.tokens_per_step = self.recipe.batch * self.recipe.accumulate * self.recipe.window
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.fresh += 1
+        if self.model.progress.step >= self.recipe.steps:
+            self.model.stop_training = True
+        if self.line:
+            step = self.model.progress.step
+            left = self._speed()[1] * (self.recipe.steps - step)
+            print(f"\rstep {step}/{self.recipe.steps}, {_minutes(left)} left\x1b[K", end="", flush=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = self.model.progress.step
+        tokens_per_second, per_step = self._speed()
+        before = time.perf_counter()
+        loss = self.judge(self.model)
+        seconds = self.spent + time.process_time() - self.began
+        self.metrics["history"].append(
+            {"step": step, "training_loss": logs["loss"], "validation_loss": loss, "cpu_seconds": round(seconds, 2)}
+        )
+        if loss < self.best:
+            self.best = loss
+            self.model.save(self.out / "model")
+        self.metrics |= {
+            "validation_nats": loss,
+            "validation_bits": loss / math.log(2),
+            "best_validation_nats": self.best,
+            "steps": step,
+            "tokens_seen": step * self.tokens_per_step,
+            "cpu_seconds": round(seconds, 2),
+            "tokens_per_second": round(tokens_per_second),
+        }
+        self.spent, self.began = seconds, time.process_time()
+        write_atomically(str(self.out / "metrics.json"), json.dumps(self.metrics, indent=1).encode())
+        if self.verbose:
+            left, start = _minutes(per_step * (self.recipe.steps - step)), "\r" if self.line else ""
+            print(
+                f"{start}step {step}/{self.recipe.steps}: training {logs['loss']:.4f}, "
+                f"validation {loss:.4f} nats, {tokens_per_second:,.0f} tokens/s, {left} left"
+            )
+            print(_indented(self.model.generate(max_tokens=SAMPLE, temperature=0.8, seed=epoch)))
+        self.looked += time.perf_counter() - before
+
+    def on_train_end(self, logs=None):
+        if not self.metrics["history"]:
+            return
+        try:
+            plot(self.metrics["history"], self.out / "curves.png")
+        except ImportError as error:
+            if self.verbose:
+                print(f"no curves.png: {error}")
+
+    def _speed(self) -> tuple[float, float]:
+        """(tokens a second, seconds a step) of training alone."""
+        per_step = (time.perf_counter() - self.started - self.looked) / max(self.fresh, 1)
+        return self.tokens_per_step / per_step, per_step
+
+
+def plot(history: list[dict[str, Any]], path: Path) -> None:
+    """The losses over steps, as a picture."""
+    drawing, (axes,) = figure()
+    steps = [each["step"] for each in history]
+    axes.plot(steps, [each["training_loss"] for each in history], ".-", label="training, mean since the last look")
+    axes.plot(steps, [each["validation_loss"] for each in history], ".-", label="validation, all of it")
+    axes.set(title=f"validation: {history[-1]['validation_loss']:.4f} nats a token", xlabel="steps", ylabel="nats")
+    axes.legend()
+    drawing.savefig(path, dpi=150)
+
+
+def _running_text(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, Any, Any]:
+    """(tokenizer, batches, judge) for a text that is read as one."""
+    text = "\n".join(lines) + "\n"
+    tokenizer = _tokenizer(text, recipe)
+    parts = split(np.array(tokenizer.encode(text)))
+    size = recipe.batch * recipe.accumulate
+    if recipe.sizes.get("carry"):
+        data: Any = Streams(parts.train, size, recipe.window, recipe.every)
+    else:
+        data = Windows(parts.train, size, recipe.window, recipe.every, seed)
+    recurrent = recipe.model in CELLS and not recipe.sizes.get("carry")
+    window = recipe.window if recurrent else None  # a state that training never carried so far is not carried here
+    return tokenizer, data, lambda model: model.nats(parts.validation, window)
+
+
+def _separate_lines(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, Any, Any]:
+    """(tokenizer, batches, judge) for lines that are texts of their own; a line feed is the boundary."""
+    tokenizer = _tokenizer("\n".join(lines) + "\n", recipe)
+    ids = [tokenizer.encode(line) for line in lines if line]
+    held_out = min(1000, len(ids) // 10)
+    if not held_out:
+        raise ValueError(f"lines: {len(ids)} lines are too few, a tenth of them is held out; give at least 10")
+    order = np.random.default_rng(seed).permutation(len(ids))
+    (boundary,) = tokenizer.encode("\n")
+    test = lines_of([ids[i] for i in order[:held_out]], boundary)
+    x, y = lines_of([ids[i] for i in order[held_out:]], boundary)
+    longest = max(x.shape[1], test[0].shape[1])
+    if recipe.model == "gpt" and longest > recipe.window:
+        raise ValueError(f"lines: the longest has {longest} tokens with its boundary; window={longest} holds it")
+    data = Lines(x, y, recipe.batch * recipe.accumulate, recipe.every, seed)
+    return tokenizer, data, lambda model: model.nats_of_lines(*test)
+
+
+def _tokenizer(text: str, recipe: Recipe) -> Any:
+    if recipe.tokens == "characters":
+        return CharacterTokenizer(text)
+    return BPETokenizer.train(text, int(recipe.tokens))
+
+
+def _optimizer(recipe: Recipe) -> AdamW:
+    rate: Any = recipe.learning_rate
+    if recipe.warmup or recipe.last_rate != recipe.learning_rate:
+        alpha = recipe.last_rate / recipe.learning_rate
+        warm = {"warmup_target": recipe.learning_rate, "warmup_steps": recipe.warmup}
+        rate = CosineDecay(0.0, recipe.steps - recipe.warmup, alpha, **warm)
+    others = Group(_is_vector, weight_decay=0.0)
+    return AdamW(
+        rate,
+        beta_2=recipe.beta_2,
+        epsilon=1e-8,
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=recipe.clip,
+        groups=[others],
+    )
+
+
+def _is_vector(w: Any) -> bool:
+    return w.ndim < 2
+
+
+def _check_settings(out: Path, settings: dict[str, Any], resume: bool) -> None:
+    """FileExistsError where the folder holds a run that is not resumed, ValueError where that had other settings."""
+    path = out / "metrics.json"
+    if not path.exists():
+        return
+    if not resume:
+        raise FileExistsError(f"train: '{out}' holds a run already; resume it, or choose another folder")
+    before = json.loads(path.read_text())["settings"]
+    for name, value in json.loads(json.dumps(settings)).items():
+        if before.get(name) != value:
+            raise ValueError(f"train: the run in '{out}' has {name}={before.get(name)!r:.60}, not {value!r:.60}")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    | {line}" for line in text.split("\n"))
