@@ -9,6 +9,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tinyllm.lessons
@@ -94,7 +95,7 @@ def test_a_notebook_runs(path, tmp_path):
     assert not [output["text"] for output in outputs if output.get("name") == "stderr"]
 
 
-# -- what the first two lessons show ---------------------------------------------------------------------------------
+# -- what the lessons show --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -135,6 +136,26 @@ def test_lesson_2_finds_what_tensorflow_found(run):
     assert lesson["results"].keys() == expected.keys()
     for name, losses in expected.items():
         assert lesson["results"][name] == pytest.approx(losses, rel=1e-12)
+
+
+def test_lesson_10_holds_hand_loop_and_kernel_equal_and_the_forget_gate_decides_the_reach(run):
+    lesson, made = run("10_the_lstm_cell_by_hand.py")
+    assert set(made) == {"S5-08", "S5-09", "S5-10"}
+    by_hand = lesson["backward"](*(lesson[name] for name in ("upstream", "x", "K", "R", "b")))
+    for ours, fused in zip(by_hand, lesson["fast"][1:], strict=True):
+        np.testing.assert_allclose(ours, fused, rtol=0, atol=1e-12)
+    assert lesson["apart"] < 1e-12
+    left = lesson["left"]
+    assert (
+        left["LSTM, forget bias 0"]
+        < left["SimpleRNN"]
+        < left["LSTM, forget bias 1"]
+        < 1e-4
+        < left["LSTM, forget bias 5"]
+    )
+    assert lesson["off"] < 1e-6 and lesson["padding"] == 0  # the masked ones, made last
+    for name, end in lesson["ended"].items():
+        assert np.allclose(end.data, lesson["h_last"], rtol=0, atol=1e-12) == (name != "after reset_states()")
 
 
 # -- the generator ---------------------------------------------------------------------------------------------------
