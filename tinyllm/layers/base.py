@@ -134,7 +134,8 @@ class Layer:
         """Build once; later inputs must agree with the first in every axis that weights depend on."""
         if not self.built:
             adopt(self, self.inner)
-            self.build(input_shape)
+            if not self.own_parameters:  # else build() was called by hand
+                self.build(input_shape)
             self.built = True
             self.input_shape = input_shape
             if self._initial is not None:

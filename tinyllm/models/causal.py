@@ -119,8 +119,6 @@ class CausalLM(Model):
             self.build((None, 1))
         return super().named_weights
 
-    parameters = named_weights
-
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.vocab_size)
 

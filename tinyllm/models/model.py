@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyllm.autograd import Tensor
 from tinyllm.layers import InputLayer, Layer, deserialize
-from tinyllm.layers.base import adopt, unique_names
+from tinyllm.layers.base import adopt, assign_weights, unique_names
 from tinyllm.layers.symbolic import Call, mapped, shapes_of
 from tinyllm.models import graph
 from tinyllm.saving import save_model
@@ -198,9 +198,16 @@ class Model(Layer, Trainable):
                 f"the layer '{unbuilt}' has no weights yet: give the first layer an input_shape, "
                 "call build(shape), or show the model some data"
             )
-        return super().parameters
+        return self.parameters
 
-    parameters = named_weights
+    @property
+    def weights(self) -> list[Tensor]:
+        """All weights, layer by layer; RuntimeError while some layer does not know its input's shape."""
+        return list(self.named_weights.values())
+
+    def set_weights(self, values: list) -> None:
+        """Overwrite all weights. ValueError if their number or a shape differs; then nothing is changed."""
+        assign_weights(f"{type(self).__name__} '{self.name}'", self.named_weights, values)
 
     # -- what it looks like -----------------------------------------------------------------------------------------
 

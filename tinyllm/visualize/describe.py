@@ -178,11 +178,8 @@ def _weights(thing: Any, prefix: str = "") -> dict[str, Any]:
     """The weights of a model or a layer, by the names that they have there; of anything else, none."""
     if isinstance(thing, type) or thing is None:
         return {}
-    layers, parameters = getattr(thing, "layers", None), getattr(thing, "parameters", None)
-    found = {prefix + k: w for k, w in parameters.items()} if isinstance(parameters, Mapping) else {}
-    for layer in layers if isinstance(layers, list | tuple) else ():
-        found |= _weights(layer, f"{prefix}{layer.name}/")
-    return found
+    parameters = getattr(thing, "parameters", None)
+    return {prefix + name: w for name, w in parameters.items()} if isinstance(parameters, Mapping) else {}
 
 
 # -- what is asked for ----------------------------------------------------------------------------------------------
