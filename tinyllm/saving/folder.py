@@ -46,9 +46,7 @@ def save_model(model: Any, path: Any) -> None:
     content["weights"] = {"file": f"weights-{sha256(data)[:12]}.safetensors", **fingerprint(data)}
     folder = os.path.realpath(path)
     if os.path.lexists(folder) and not os.path.isdir(folder):
-        raise FileExistsError(
-            f"save: '{path}' is a file; a model is saved as a folder (or to a name ending in .keras or .h5)"
-        )
+        raise FileExistsError(f"save: '{path}' is a file; a model is saved as a folder (or as .keras or .h5)")
     os.makedirs(folder, exist_ok=True)
     with exclusive(folder):
         _refuse_foreign(folder, path)
@@ -62,7 +60,7 @@ def save_model(model: Any, path: Any) -> None:
 
 
 def load_model(path: Any) -> Any:
-    """The model that save_model wrote, weights and predictions equal to the last bit; or one from Keras's .keras or .h5.
+    """The model that save_model wrote, weights and predictions equal to the last bit; or one from a file of Keras's.
 
     Everything is checked before it is believed: sizes, SHA-256 sums, and every tensor's name, shape and dtype.
 

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import sys
+from contextlib import suppress
 
 MOST_DEPTH = 64
 HEADROOM = 128 << 20  # bytes that HDF5 may take beyond what the imports took and the file's size explains
@@ -36,10 +37,8 @@ def limit(size: int) -> None:
         taken = 1 << 31
     seconds = SECONDS + (size >> 20)
     for kind, most in (("AS", taken + HEADROOM + 4 * size), ("CPU", seconds), ("CORE", 0)):
-        try:
+        with suppress(AttributeError, ValueError, OSError):  # a system without this limit, or a stricter one
             resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (most, most))
-        except (AttributeError, ValueError, OSError):
-            pass  # a system without this limit, or one that is stricter already
 
 
 class Walk:

@@ -1,7 +1,7 @@
 """Keras's description of a model (its JSON), made from ours and turned into ours. Pure functions of JSON.
 
-Ours is what get_config() gives: {"class_name", "config"}; a graph of calls as in models/graph.py. Keras names modules and
-registered names, keeps the shape of the input in an InputLayer, and calls a graph a Functional.
+Ours is what get_config() gives: {"class_name", "config"}; a graph of calls as in models/graph.py. Keras names modules
+and registered names, keeps the shape of the input in an InputLayer, and calls a graph a Functional.
 """
 
 import inspect
@@ -23,7 +23,7 @@ MODELS = {"Sequential": "Sequential", "Functional": "Model", "Model": "Model"}  
 # What a Keras layer may say although we have no such argument: it does not change what the layer computes.
 SILENT = {"batch_input_shape", "batch_shape", "implementation", "input_length", "seed", "time_major", "dtype_policy"}
 HARMLESS = {"attention_axes": ([1], [-2]), "ragged": (False,)}
-NOTHING = (None, False, 0, [], {})
+NOTHING: tuple = (None, False, 0, [], {})
 EVERY_LAYER = {"name", "trainable", "dtype", "activity_regularizer"}
 
 
@@ -144,7 +144,7 @@ def in_keras_order(config: dict) -> list[dict]:
         call = calls[node[1]] if calls else {}
         return list(_tensors_in([call.get("args"), [value for _, value in sorted(call.get("kwargs", {}).items())]]))
 
-    waiting = [[(None, 0), iter(list(_tensors_in(config["outputs"]))), []]]
+    waiting: list[tuple[tuple, Iterator, list]] = [((None, 0), _tensors_in(config["outputs"]), [])]
     while waiting:
         node, others, before = waiting[-1]
         other = next(others, None)
@@ -154,7 +154,7 @@ def in_keras_order(config: dict) -> list[dict]:
         elif other not in finished:
             visited.setdefault(other[0], len(visited))
             found = needed(other)
-            waiting.append([other, iter(found), found])
+            waiting.append((other, iter(found), found))
     del finished[None, 0]
 
     of_call: dict[tuple, int] = {}
@@ -198,7 +198,7 @@ def from_keras(described: dict, old: bool = False) -> dict:
 def _layer_from_keras(class_name: str, config: dict, old: bool) -> dict:
     arguments = set(inspect.signature(lookup("layer", class_name, LAYERS)).parameters) | EVERY_LAYER
     if class_name == "InputLayer":
-        shape = config.get("batch_shape") or config.get("batch_input_shape")
+        shape: Any = config.get("batch_shape") or config.get("batch_input_shape")
         config = {k: v for k, v in config.items() if k not in ("batch_shape", "batch_input_shape")}
         config["shape"] = shape[1:]
     made = {}
@@ -259,17 +259,17 @@ def _masks(config: dict) -> set[str]:
     found: set[str] = set()
     for each in config["layers"]:
         args = each["inbound_nodes"][0]["args"] if each["class_name"] in ("Any", "NotEqual") else []
-        if len(args) == 2 and (str(args[0]), args[1]) in made:
-            found.add(each["config"]["name"])
-        elif len(args) == 1 and {layer for layer, _ in _tensors_in(_tensors_from_keras(args))} <= found:
+        begun = len(args) == 2 and (str(args[0]), args[1]) in made
+        if begun or (len(args) == 1 and next(_tensors_in(_tensors_from_keras(args)), (None,))[0] in found):
             found.add(each["config"]["name"])
     return found
 
 
 def _call_from_keras(class_name: str, node: Any, masks: set[str]) -> dict:
     if isinstance(node, list):  # Keras 2: [[layer, call, output, options], ...]
-        args, kwargs = [[{"tensor": each[:3]} for each in node]], node[0][3] if len(node[0]) > 3 else {}
-        args = args if len(node) > 1 else args[0]
+        tensors = [{"tensor": each[:3]} for each in node]
+        args: list = [tensors] if len(node) > 1 else tensors
+        kwargs = node[0][3] if len(node[0]) > 3 else {}
     else:
         args, kwargs = _tensors_from_keras(node["args"]), _tensors_from_keras(node["kwargs"])
     # training=False is how Keras notes that nothing was said.

@@ -1,7 +1,7 @@
 """Keras's three files: model.h5 (its old format), model.keras, and model.weights.h5, which holds the weights alone.
 
-Ours are sealed (seal.py), and a whole model carries our manifest, which Keras ignores: with it travel the tokenizer, the
-optimizer's state and the random generators. docs/file-formats.md says what is where.
+Ours are sealed (seal.py), and a whole model carries our manifest, which Keras ignores: with it travel the tokenizer,
+the optimizer's state and the random generators. docs/file-formats.md says what is where.
 """
 
 import json
@@ -49,7 +49,7 @@ def h5_file(model: Any) -> bytes:
     whole = {key: described[key] for key in ("class_name", "config")}
     attributes: Attributes = {"": {**about, "model_config": json.dumps(whole)}}
     attributes["model_weights"] = about | put_names("layer_names", list(layers))
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for layer, found in (layers | {"top_level_model_weights": []}).items():
         names = {p.name: f"{model.name}/{p.name}" for p in found}
         attributes[f"model_weights/{layer}"] = put_names("weight_names", list(names.values()))
@@ -108,7 +108,7 @@ def load_h5(file: BinaryIO, size: int, name: str) -> Any:
     with _complete(name):
         if MANIFEST in about:
             _check_sealed(is_sealed, name)
-            content = _manifest(about[MANIFEST], f"{name}: {MANIFEST}")
+            content = unseal(about[MANIFEST].encode("utf-8", "replace"), f"{name}: {MANIFEST}")
             stored = [
                 value for found in stored_by_layer(attributes, arrays, "model_weights").values() for value in found
             ]
@@ -193,10 +193,6 @@ def _check_sealed(is_sealed: bool, name: str) -> None:
         raise ValueError(
             f"{name}: tinyllm wrote it, and the seal at its end is missing: the file was changed or damaged"
         )
-
-
-def _manifest(text: str, where: str) -> dict:
-    return unseal(text.encode("utf-8", "replace"), where)
 
 
 def _load_ours(content: dict, names: list[str], stored: list[np.ndarray], arrays: dict, name: str) -> Any:

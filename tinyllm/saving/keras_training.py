@@ -82,7 +82,7 @@ def _warn(message: str) -> None:
 
 
 def compile_from_keras(model: Any, described: dict) -> None:
-    """Compile the model as Keras's compile_config (or an old file's training_config) says. ValueError where we lack it."""
+    """Compile the model as Keras's compile_config, or an old file's training_config, says. ValueError if we cannot."""
     optimizer = described.get("optimizer") or described["optimizer_config"]
     watched = [
         [_metric_name(m) for m in _flat(described.get(kind) or []) if m is not None]

@@ -56,7 +56,7 @@ def _inside(described: dict, layer: Any, store: str, prefix: str, trainable: boo
             part = name.rpartition("/")[0]
             where = f"{store}{ATTENTION.get(part, part)}_dense/" if part else f"{store}{cell}"
             counts[part] = counts.get(part, -1) + 1
-            yield Place(f"{prefix}{name}", f"{where}vars/{counts[part]}", prefix.split("/")[0], trainable)
+            yield Place(f"{prefix}{name}", f"{where}vars/{counts[part]}", prefix.partition("/")[0], trainable)
 
 
 def _snake_case(name: str) -> str:

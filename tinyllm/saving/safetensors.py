@@ -1,8 +1,8 @@
 """The safetensors format: named arrays in one file. A writer that gives equal bytes for equal arrays of any layout,
 and a reader that believes nothing which the file's size does not bear out.
 
-A file that stands alone is sealed: its metadata is {"format": "tinyllm", "sha256": the SHA-256 of the whole file with 64
-zeros in the place of these digits}. Files of other programs have no such metadata.
+A file that stands alone is sealed: its metadata is {"format": "tinyllm", "sha256": the SHA-256 of the whole file with
+64 zeros in the place of these digits}. Files of other programs have no such metadata.
 """
 
 import json
@@ -168,7 +168,7 @@ def _entry(entry: Any, where: str) -> Entry:
     return Entry(Spec(shape, dtype.newbyteorder("=")), begin, end)
 
 
-def slice_tensors(layout: dict[str, Entry], data: bytes) -> dict[str, np.ndarray]:
+def slice_tensors(layout: dict[str, Entry], data: bytes | memoryview) -> dict[str, np.ndarray]:
     """The arrays, in the machine's byte order, each with its own memory."""
     arrays = {}
     for name, (spec, begin, end) in layout.items():
