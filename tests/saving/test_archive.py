@@ -34,7 +34,7 @@ def test_members_come_back_the_bytes_are_always_the_same_and_sealed():
 
 def test_a_compressed_archive_is_read_and_a_bomb_is_not():
     assert read(zipped(MEMBERS.items(), compression=zipfile.ZIP_DEFLATED)) == MEMBERS
-    with pytest.raises(ValueError, match="its members claim 5000000 bytes; a file of .* may hold"):
+    with pytest.raises(ValueError, match=r"its members claim 5000000 bytes; a file of .* may hold"):
         read(zipped([("b.h5", bytes(5_000_000))], compression=zipfile.ZIP_DEFLATED))
 
 
@@ -55,11 +55,11 @@ def test_encryption_other_compressions_and_a_wrong_sum_are_refused():
     plain = zipped(MEMBERS.items())
     place = plain.index(b"PK\x01\x02")
     encrypted = plain[: place + 8] + b"\1" + plain[place + 9 :]
-    with pytest.raises(ValueError, match="'a.json' is encrypted"):
+    with pytest.raises(ValueError, match=r"'a.json' is encrypted"):
         read(encrypted)
     with pytest.raises(ValueError, match="compressed in a way that Keras never does"):
         read(zipped(MEMBERS.items(), compression=zipfile.ZIP_LZMA))
-    with pytest.raises(ValueError, match="m.keras: damaged"):
+    with pytest.raises(ValueError, match=r"m.keras: damaged"):
         read(plain.replace(bytes(range(100, 120)), bytes(20)))
 
 

@@ -13,7 +13,7 @@ from tinyllm.layers import LAYERS
 from tinyllm.layers.recurrent import Recurrent
 from tinyllm.names import lookup
 
-__all__ = ["from_keras", "in_keras_order", "object_in_keras", "to_keras"]
+__all__ = ["from_keras", "in_keras_order", "object_in_keras", "tensors_in", "to_keras"]
 
 OTHERWISE_IN_KERAS = {
     "hard_sigmoid": "hard_sigmoid is clip(0.2 x + 0.5, 0, 1) here and clip(x / 6 + 0.5, 0, 1) in Keras 3",
@@ -142,9 +142,9 @@ def in_keras_order(config: dict) -> list[dict]:
     def needed(node: tuple) -> list:
         calls = by_name[node[0]]["calls"]
         call = calls[node[1]] if calls else {}
-        return list(_tensors_in([call.get("args"), [value for _, value in sorted(call.get("kwargs", {}).items())]]))
+        return list(tensors_in([call.get("args"), [value for _, value in sorted(call.get("kwargs", {}).items())]]))
 
-    waiting: list[tuple[tuple, Iterator, list]] = [((None, 0), _tensors_in(config["outputs"]), [])]
+    waiting: list[tuple[tuple, Iterator, list]] = [((None, 0), tensors_in(config["outputs"]), [])]
     while waiting:
         node, others, before = waiting[-1]
         other = next(others, None)
@@ -166,13 +166,13 @@ def in_keras_order(config: dict) -> list[dict]:
     return sorted(config["layers"], key=lambda e: (-of_layer.get(n := e["config"]["name"], 0), visited.get(n, -1)))
 
 
-def _tensors_in(x: Any) -> Iterator[tuple]:
+def tensors_in(x: Any) -> Iterator[tuple]:
     """(layer, number of the call) of every symbolic tensor in x."""
     if isinstance(x, dict) and x.keys() == {"tensor"}:
         yield tuple(x["tensor"][:2])
     elif isinstance(x, dict | list):
         for each in x.values() if isinstance(x, dict) else x:
-            yield from _tensors_in(each)
+            yield from tensors_in(each)
 
 
 # -- from Keras -----------------------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def _masks(config: dict) -> set[str]:
     for each in config["layers"]:
         args = each["inbound_nodes"][0]["args"] if each["class_name"] in ("Any", "NotEqual") else []
         begun = len(args) == 2 and (str(args[0]), args[1]) in made
-        if begun or (len(args) == 1 and next(_tensors_in(_tensors_from_keras(args)), (None,))[0] in found):
+        if begun or (len(args) == 1 and next(tensors_in(_tensors_from_keras(args)), (None,))[0] in found):
             found.add(each["config"]["name"])
     return found
 
@@ -275,7 +275,7 @@ def _call_from_keras(class_name: str, node: Any, masks: set[str]) -> dict:
     # training=False is how Keras notes that nothing was said.
     kwargs = {key: value for key, value in kwargs.items() if value is not None and (key, value) != ("training", False)}
     for key in [key for key in kwargs if key.endswith("mask")]:
-        if {layer for layer, _ in _tensors_in(kwargs[key])} & masks:
+        if {layer for layer, _ in tensors_in(kwargs[key])} & masks:
             del kwargs[key]
     names = ("query", "value", "key") if class_name == "MultiHeadAttention" else ("inputs", "sequences", "x")
     if class_name == "MultiHeadAttention" or not args:

@@ -19,6 +19,7 @@ from tinyllm.saving import archive, seal
 from tinyllm.saving.description import UNFIT, describe, kinds, rebuild, restore
 from tinyllm.saving.hdf5 import Attributes, read_hdf5, write_hdf5
 from tinyllm.saving.keras_config import from_keras, to_keras
+from tinyllm.saving.keras_masks import layers_that_lose_masks
 from tinyllm.saving.keras_training import compile_from_keras, slots_by_name, slots_by_number, training_to_keras
 from tinyllm.saving.keras_weights import Place, by_layer, get_names, places, put_names, stored_by_layer
 from tinyllm.saving.manifest import fingerprint, one_line, parse_json, unseal
@@ -87,10 +88,19 @@ def _described(model: Any) -> dict:
     """Keras's description of the model. ValueError where it cannot have one."""
     models = kinds()
     if isinstance(model, models["Sequential"]):  # a LanguageModel is one, too, but describes itself by its texts
-        return to_keras("Sequential", models["Sequential"].get_config(model), model.input_shape)
-    if type(model) is not models["Model"] or model.outputs is None:
+        kind, config = "Sequential", models["Sequential"].get_config(model)
+    elif type(model) is models["Model"] and model.outputs is not None:
+        kind, config = "Model", model.get_config()
+    else:
         raise ValueError(f"save: Keras's files hold a Sequential or a graph; found a class of your own, {model!r:.60}")
-    return to_keras("Model", model.get_config())
+    _warn_of_masks(config, "save")
+    return to_keras(kind, config, model.input_shape)
+
+
+def _warn_of_masks(config: dict, where: str) -> None:
+    for name in layers_that_lose_masks(config):
+        what = f"Keras reads the padding in '{name}', because it has an initial state"
+        warnings.warn(f"{where}: {what}: predictions for padded inputs differ", stacklevel=5)
 
 
 def _slots(model: Any, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -216,6 +226,7 @@ def _load_theirs(described: dict, tensors_at: Callable, where: str, old: bool = 
         raise ValueError(f"{where}: its class is {ours['class_name']}; read are Sequential and Functional")
     if ours["class_name"] == "Sequential":
         content["input_shape"] = _input_shape(described["config"])
+    _warn_of_masks(ours["config"], where)
     sketch = _sketch(content)
     found = places(described, sketch)
     dtypes = {name: w.dtype for name, w in sketch.named_weights.items()} if found else {}
