@@ -97,10 +97,11 @@ def test_two_saves_give_the_same_bytes_and_the_second_replaces_the_first(tmp_pat
     assert sorted(tmp_path.iterdir()) == [first, second]
 
 
-def test_a_language_model_and_a_large_tokenizer_travel_too(tmp_path):
+@pytest.mark.parametrize("name", ["m.h5", "m.keras"])
+def test_a_language_model_and_a_large_tokenizer_travel_too(tmp_path, name):
     model = LanguageModel(["".join(map(chr, range(0x4E00, 0x4E00 + 5000)))], embedding_dim=2, units=2)
-    model.save(tmp_path / "m.h5")
-    loaded = load_model(tmp_path / "m.h5")
+    model.save(tmp_path / name)
+    loaded = load_model(tmp_path / name)
     assert type(loaded) is LanguageModel
     assert loaded.generate("一", max_length=5, seed=1) == model.generate("一", max_length=5, seed=1)
 
@@ -401,16 +402,17 @@ def compiled(model, *options):
 
 @pytest.mark.interop
 @needs_keras
-def test_keras_opens_our_file_predicts_the_same_and_trains_on(tmp_path):
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_keras_opens_our_file_predicts_the_same_and_trains_on(tmp_path, ending):
     for i, make in enumerate(INTEROP_MODELS.values()):
         model = make()
-        model.save(tmp_path / f"{i}.h5")
+        model.save(tmp_path / f"{i}.{ending}")
         np.save(tmp_path / f"{i}.npy", np.asarray(model.predict(X)))
     code = """
-folder, count = sys.argv[1], int(sys.argv[2])
+folder, count, ending = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 x = np.load(folder + "/x.npy")
 for i in range(count):
-    model = keras.models.load_model(f"{folder}/{i}.h5")
+    model = keras.models.load_model(f"{folder}/{i}.{ending}")
     expected = np.load(f"{folder}/{i}.npy")
     found = model.predict(x, verbose=0)
     assert found.shape == expected.shape and abs(found - expected).max() <= 1e-6, (i, abs(found - expected).max())
@@ -420,7 +422,7 @@ for i in range(count):
         assert model.optimizer.iterations == 1
 """
     np.save(tmp_path / "x.npy", X)
-    finished = keras(code, tmp_path, len(INTEROP_MODELS))
+    finished = keras(code, tmp_path, len(INTEROP_MODELS), ending)
     assert finished.stdout.count("Adam") == 2 and finished.stdout.count("SGD") == 1
     assert "unused" not in finished.stderr and "freshly" not in finished.stderr
 
@@ -438,7 +440,7 @@ for i, stack in enumerate(models):
     model = keras.Sequential([keras.Input((5,)), *stack])
     model.compile("adam", ["binary_crossentropy", keras.losses.BinaryCrossentropy(), "mse"][i], metrics=["accuracy"])
     model.fit(x, np.arange(len(x)) % 2, epochs=3, batch_size=len(x), verbose=0)
-    model.save(f"{sys.argv[1]}/{i}.h5")
+    model.save(f"{sys.argv[1]}/{i}.{sys.argv[2]}")
     np.save(f"{sys.argv[1]}/{i}.npy", model.predict(x, verbose=0))
     model.fit(x, np.arange(len(x)) % 2, epochs=3, batch_size=len(x), shuffle=False, verbose=0)
     np.save(f"{sys.argv[1]}/{i}_later.npy", model.predict(x, verbose=0))
@@ -447,13 +449,14 @@ for i, stack in enumerate(models):
 
 @pytest.mark.interop
 @needs_keras
-def test_we_open_keras_files_predict_the_same_and_train_on(tmp_path):
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_we_open_keras_files_predict_the_same_and_train_on(tmp_path, ending):
     np.save(tmp_path / "x.npy", X)
-    keras(KERAS_WRITES, tmp_path)
+    keras(KERAS_WRITES, tmp_path, ending)
     for i in range(3):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            loaded = load_model(tmp_path / f"{i}.h5")
+            loaded = load_model(tmp_path / f"{i}.{ending}")
         np.testing.assert_allclose(loaded.predict(X), np.load(tmp_path / f"{i}.npy"), rtol=0, atol=1e-6)
         assert loaded.optimizer.iterations == 3
         if i != 1:  # there dropout draws other numbers

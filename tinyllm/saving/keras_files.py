@@ -68,9 +68,9 @@ def keras_file(model: Any) -> bytes:
     """The model as a .keras file."""
     content, tensors = describe(model)
     described = _described(model)
-    arrays = {p.path: tensors[p.name] for p in places(described, model)} | _slots(model, tensors)
-    weights = write_hdf5({}, arrays)
-    content["weights"] = {"names": list(model.named_weights), **fingerprint(pack(tensors))}
+    paths = {p.name: p.path for p in places(described, model)}
+    weights = write_hdf5({}, {path: tensors[name] for name, path in paths.items()} | _slots(model, tensors))
+    content["weights"] = {"paths": paths, **fingerprint(pack(tensors))}
     config = described | {"compile_config": training_to_keras(content["training"])}
     about = {"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}  # equal models, equal bytes
     members = (json.dumps(about).encode(), json.dumps(config).encode(), weights, sealed_json(content).encode())
@@ -156,8 +156,8 @@ def load_keras(file: BinaryIO, size: int, name: str) -> Any:
         if MANIFEST_MEMBER in members:
             _check_sealed(is_sealed, name)
             content = unseal(members[MANIFEST_MEMBER], f"{name}: {MANIFEST_MEMBER}")
-            found = places(described, _sketch(content))
-            return _load_ours(content, [p.name for p in found], [arrays[p.path] for p in found], arrays, name)
+            paths = content["weights"]["paths"]
+            return _load_ours(content, list(paths), [arrays[path] for path in paths.values()], arrays, name)
         model, weights = _load_theirs(described, lambda p: _named_by_path(p, arrays), f"{name}: config.json")
         if described.get("compile_config"):
 
