@@ -13,7 +13,7 @@ try:
 except ImportError:  # Windows: two processes that save to one place at once are not kept apart there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["exclusive", "open_file", "path_text", "write_atomically"]
+__all__ = ["exclusive", "open_file", "path_text", "replace_file", "write_atomically"]
 
 TEMPORARY_NAME = re.compile(r"\.tinyllm-[0-9a-f]{16}\.tmp")
 
@@ -43,6 +43,23 @@ def write_atomically(path: str, data: bytes) -> None:
     with _descriptor_of(folder) as opened:
         if opened is not None:
             os.fsync(opened)  # the new name, too, survives a power cut
+
+
+def replace_file(path: str, data: bytes, caller: str) -> None:
+    """Write a file, atomically, where there is none or one of the same kind, which its first bytes tell.
+
+    Raises FileExistsError where the path holds something else.
+    """
+    target = os.path.realpath(path)
+    if os.path.isdir(target):
+        raise FileExistsError(f"{caller}: '{path}' is a folder; choose another name for the file")
+    if os.path.lexists(target):
+        with open(target, "rb") as old:
+            if old.read(4) not in (b"", data[:4]):
+                raise FileExistsError(f"{caller}: '{path}' holds something else; choose another name")
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with exclusive(os.path.dirname(target)):
+        write_atomically(target, data)
 
 
 @contextmanager

@@ -6,7 +6,7 @@
 
 The weights are written first and the manifest last, each under another name until it is whole on the disk. So at any
 moment the manifest that is there belongs to weights that are there: killed at any point, a save leaves the old model or
-the new one. docs/file-formats.md describes every field; hdf5.py is the other format, the one that Keras reads.
+the new one. docs/file-formats.md describes every field; keras_files.py has the other formats, those that Keras reads.
 """
 
 import os
@@ -14,42 +14,39 @@ import re
 from contextlib import suppress
 from typing import Any
 
+from tinyllm.saving import archive, hdf5, keras_files
 from tinyllm.saving.description import describe, rebuild, restore
-from tinyllm.saving.files import TEMPORARY_NAME, exclusive, open_file, path_text, write_atomically
+from tinyllm.saving.files import TEMPORARY_NAME, exclusive, open_file, path_text, replace_file, write_atomically
 from tinyllm.saving.manifest import FORMAT, MOST_JSON_BYTES, fingerprint, seal, sha256, unseal
 from tinyllm.saving.safetensors import check_size, pack, read_layout, slice_tensors
 
 __all__ = ["load_model", "save_model"]
 
 MANIFEST = "manifest.json"
+KERAS_FILES = {(".h5", ".hdf5"): keras_files.h5_file, (".keras",): keras_files.keras_file}
 WEIGHTS_NAME = re.compile(r"weights-[0-9a-f]{12}\.safetensors")
-HDF5_SUFFIXES = (".h5", ".hdf5")
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def save_model(model: Any, path: Any) -> None:
-    """Write the model to a folder, or to one HDF5 file if the path ends in .h5 or .hdf5.
+    """Write the model to a folder; or to one file that Keras reads, if the path ends in .keras, .h5 or .hdf5.
 
     With it go its tokenizer (`model.preprocess`) and, when it is compiled, the optimizer with its state, the loss, the
     metrics and the random generators: training goes on after load_model as if nothing had happened. An older model
     at this path is replaced in one step. Equal models give equal bytes.
 
-    Raises FileExistsError where the path holds something else, and ValueError for a name in .keras and for a
-    model that load_model could not build again (a layer of your own); in each case nothing was written.
+    Raises FileExistsError where the path holds something else, and ValueError for a model that load_model could not
+    build again (a layer of your own), or that Keras would compute differently; in each case nothing was written.
     """
     path = path_text(path, "save")
-    if path.lower().endswith(HDF5_SUFFIXES):
-        from tinyllm.saving.hdf5 import save_hdf5
-
-        return save_hdf5(model, path)
-    if path.lower().endswith(".keras"):
-        raise ValueError("save: tinyllm does not write .keras files; end the name in .h5 for a file that Keras reads")
+    for suffixes, file_of in KERAS_FILES.items():
+        if path.lower().endswith(suffixes):
+            return replace_file(path, file_of(model), "save")
     content, tensors = describe(model)
     data = pack(tensors)
     content["weights"] = {"file": f"weights-{sha256(data)[:12]}.safetensors", **fingerprint(data)}
     folder = os.path.realpath(path)
     if os.path.lexists(folder) and not os.path.isdir(folder):
-        raise FileExistsError(f"save: '{path}' is a file; a model is saved as a folder (or to a name ending in .h5)")
+        raise FileExistsError(f"save: '{path}' is a file; a model is saved as a folder (or as .keras or .h5)")
     os.makedirs(folder, exist_ok=True)
     with exclusive(folder):
         _refuse_foreign(folder, path)
@@ -63,7 +60,7 @@ def save_model(model: Any, path: Any) -> None:
 
 
 def load_model(path: Any) -> Any:
-    """The model that save_model wrote, weights and predictions equal to the last bit; or a Sequential from Keras's .h5.
+    """The model that save_model wrote, weights and predictions equal to the last bit; or one from a file of Keras's.
 
     Everything is checked before it is believed: sizes, SHA-256 sums, and every tensor's name, shape and dtype.
 
@@ -76,14 +73,15 @@ def load_model(path: Any) -> Any:
         raise FileNotFoundError(f"load_model: there is nothing at '{path}'")
     if os.path.basename(path) == MANIFEST:
         raise ValueError(f"load_model: '{path}' is a part of a model; give its folder")
-    with open_file(os.path.realpath(path), os.path.basename(path)) as (file, size):
-        signature = file.read(len(HDF5_SIGNATURE))
-    if signature != HDF5_SIGNATURE:
-        what = "its first bytes are not HDF5's" if len(signature) == 8 else f"it has {size} bytes"
-        raise ValueError(f"load_model: '{path}' is neither a model folder nor an HDF5 file: {what}")
-    from tinyllm.saving.hdf5 import load_hdf5
-
-    return load_hdf5(path)
+    name = os.path.basename(path)
+    with open_file(os.path.realpath(path), name) as (file, size):
+        beginning = file.read(len(hdf5.SIGNATURE))
+        if beginning == hdf5.SIGNATURE:
+            return keras_files.load_h5(file, size, name)
+        if beginning.startswith(archive.SIGNATURE):
+            return keras_files.load_keras(file, size, name)
+    what = "its first bytes are not HDF5's, nor a zip's" if len(beginning) == 8 else f"it has {size} bytes"
+    raise ValueError(f"load_model: '{path}' is neither a model folder nor a file of Keras's: {what}")
 
 
 def _load_folder(path: str) -> Any:

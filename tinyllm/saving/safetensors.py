@@ -1,5 +1,9 @@
 """The safetensors format: named arrays in one file. A writer that gives equal bytes for equal arrays of any layout,
-and a reader that believes nothing which the file's size does not bear out."""
+and a reader that believes nothing which the file's size does not bear out.
+
+A file that stands alone is sealed: its metadata is {"format": "tinyllm", "sha256": the SHA-256 of the whole file with
+64 zeros in the place of these digits}. Files of other programs have no such metadata.
+"""
 
 import json
 import math
@@ -11,13 +15,25 @@ import numpy as np
 
 from tinyllm.autograd.tensor import as_array
 from tinyllm.saving.files import exclusive, open_file, path_text, write_atomically
-from tinyllm.saving.manifest import MOST_JSON_BYTES, parse_json
+from tinyllm.saving.manifest import MOST_JSON_BYTES, parse_json, sha256
 
-__all__ = ["Entry", "Spec", "check_size", "pack", "read_layout", "read_tensors", "slice_tensors", "write_tensors"]
+__all__ = [
+    "Entry",
+    "Spec",
+    "check_size",
+    "pack",
+    "read_header",
+    "read_layout",
+    "read_tensors",
+    "slice_tensors",
+    "write_tensors",
+]
 
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"} | {
     f"{s}{8 * n}": f"<{s.lower()}{n}" for s in "IU" for n in (1, 2, 4, 8)
 }
+NO_DIGEST = b"0" * 64
+SEALED = {"format": "tinyllm", "sha256": NO_DIGEST.decode()}
 
 
 class Spec(NamedTuple):
@@ -41,7 +57,8 @@ def write_tensors(tensors: Mapping[str, Any], path: Any) -> None:
     float16/32/64 and whole numbers; any memory layout (transposed, sliced, broadcast, big-endian): the values count.
     """
     path = os.path.realpath(path_text(path, "write_tensors"))
-    data = pack(tensors)
+    data = pack(tensors, SEALED)
+    data = data.replace(NO_DIGEST, sha256(data).encode("ascii"), 1)
     with exclusive(os.path.dirname(path)):
         write_atomically(path, data)
 
@@ -53,14 +70,29 @@ def read_tensors(path: Any) -> dict[str, np.ndarray]:
     if not os.path.lexists(path):
         raise FileNotFoundError(f"read_tensors: there is nothing at '{path}'")
     with open_file(path, name) as (file, size):
-        layout, header = read_layout(file, size, name)
+        layout, metadata, header = read_header(file, size, name)
         data = file.read(size - len(header))
     if len(header) + len(data) != size:
         raise ValueError(f"{name}: the file shrank while it was read")
+    _check_seal(metadata, header, data, name)
     return slice_tensors(layout, data)
 
 
-def pack(tensors: Mapping[str, Any]) -> bytes:
+def _check_seal(metadata: dict[str, str], header: bytes, data: bytes, name: str) -> None:
+    """ValueError where a file that says it is ours is not as it was written."""
+    if "sha256" not in metadata and metadata.get("format") != SEALED["format"]:
+        return
+    digest = metadata.get("sha256", "").encode("ascii", "replace")
+    once = len(digest) == len(NO_DIGEST) and header.count(digest) == 1
+    if (
+        metadata.keys() != SEALED.keys()
+        or not once
+        or sha256(header.replace(digest, NO_DIGEST), data).encode() != digest
+    ):
+        raise ValueError(f"{name}: its SHA-256 differs from the one in its header: the file was changed or damaged")
+
+
+def pack(tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
     """Named arrays in the safetensors format: 8 bytes of header length, a JSON header, raw little-endian values."""
     codes = {np.dtype(dtype): code for code, dtype in DTYPES.items()}
     arrays = {}
@@ -70,7 +102,7 @@ def pack(tensors: Mapping[str, Any]) -> bytes:
             raise ValueError(f"tensor '{name}' is {array.dtype}; a safetensors file of ours holds {', '.join(DTYPES)}")
         arrays[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
     ordered = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))  # so that all are aligned
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
     for name in ordered:
         array = arrays[name]
@@ -82,7 +114,16 @@ def pack(tensors: Mapping[str, Any]) -> bytes:
 
 
 def read_layout(file: BinaryIO, size: int, name: str) -> tuple[dict[str, Entry], bytes]:
-    """(where each tensor lies, the bytes read so far). Nothing is believed that the file's size does not bear out."""
+    """(where each tensor lies, the bytes read so far) of a file whose sum is kept elsewhere."""
+    layout, _, header = read_header(file, size, name)
+    return layout, header
+
+
+def read_header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, Entry], dict[str, str], bytes]:
+    """(where each tensor lies, the metadata, the bytes read so far).
+
+    Nothing is believed that the file's size does not bear out.
+    """
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8:
@@ -92,10 +133,11 @@ def read_layout(file: BinaryIO, size: int, name: str) -> tuple[dict[str, Entry],
             f"{name}: its header claims {length} bytes, of {size} in the file: cut short, or no safetensors"
         )
     text = file.read(length)
-    layout = {}
-    for tensor, entry in parse_json(text, f"{name}: its header").items():
-        if tensor != "__metadata__":
-            layout[tensor] = _entry(entry, f"{name}: tensor {tensor!r:.80}")
+    entries = parse_json(text, f"{name}: its header")
+    metadata = entries.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or any(not isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"{name}: its metadata must be texts by name")
+    layout = {tensor: _entry(entry, f"{name}: tensor {tensor!r:.80}") for tensor, entry in entries.items()}
     end = 0
     for tensor, entry in sorted(layout.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.begin != end:
@@ -104,7 +146,7 @@ def read_layout(file: BinaryIO, size: int, name: str) -> tuple[dict[str, Entry],
             )
         end = entry.end
     check_size(name, size, 8 + length + end)
-    return layout, start + text
+    return layout, metadata, start + text
 
 
 def _entry(entry: Any, where: str) -> Entry:
@@ -126,7 +168,7 @@ def _entry(entry: Any, where: str) -> Entry:
     return Entry(Spec(shape, dtype.newbyteorder("=")), begin, end)
 
 
-def slice_tensors(layout: dict[str, Entry], data: bytes) -> dict[str, np.ndarray]:
+def slice_tensors(layout: dict[str, Entry], data: bytes | memoryview) -> dict[str, np.ndarray]:
     """The arrays, in the machine's byte order, each with its own memory."""
     arrays = {}
     for name, (spec, begin, end) in layout.items():
