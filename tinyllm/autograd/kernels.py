@@ -247,14 +247,16 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
     cs[0] = c.T
     part = np.empty_like(cs[0])
     seen = None if mask is None else np.asarray(mask, bool).T[:, None]
-    product = step_product(weights, rows, np.repeat(np.array([0.5, 0.5, 1, 0.5], dtype), units))
+    halves = np.full((4, units, batch), 0.5, dtype)
+    halves[2] = 1
+    rest = 1 - halves
+    product = step_product(weights, rows, halves[:, :, 0].ravel() if batch else np.ones(4 * units, dtype))
     for t in range(steps):
         i, f, g, o = a = gates[t]
         product(t, a.reshape(4 * units, batch))
         np.tanh(a, out=a)
-        for gate in (a[:2], o):
-            gate += 1
-            gate *= 0.5
+        a *= halves
+        a += rest
         np.multiply(f, cs[t], out=cs[t + 1])
         cs[t + 1] += np.multiply(i, g, out=part)
         np.tanh(cs[t + 1], out=tanh_c[t])
@@ -290,9 +292,10 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
             if seen is not None:
                 np.copyto(d, 0, where=~now)
             flat[t] = d.reshape(4 * units, batch).T
-            np.matmul(recurrent_kernel, d.reshape(4 * units, batch), out=part)
-            np.copyto(d_h, part, where=now)
             np.multiply(d_c, f, out=d_c, where=now)
+            np.matmul(recurrent_kernel, d.reshape(4 * units, batch), out=d_h if seen is None else part)
+            if seen is not None:
+                np.copyto(d_h, part, where=now)
         d_recurrent, d_kernel, *d_bias = weight_gradients(weights, rows, flat)
         d_bias = d_bias[0][0] if d_bias else None
         return input_gradient(kernel, flat), d_h.T, d_c.T, d_kernel, d_recurrent, d_bias, None
