@@ -1,12 +1,12 @@
 """A step of training (forward, loss, backward, Adam's update) as users call it, against PyTorch eager.
 
-    python benchmarks/steps.py [THREADS] [--only NAME ...] [--seconds S] [--fused]
+    python benchmarks/steps.py [THREADS] [--only NAME ...] [--seconds S] [--fused] [--plain-memory]
 
 Ours is model.train_step of a compiled Sequential; PyTorch's is nn modules, loss.backward() and torch.optim.Adam with
 its defaults, zero_grad(set_to_none=True). One process, the same number of threads (default 1), in turn: a busy machine
 disturbs both alike. Median and minimum in ms; the ratio is the median of the ratios of neighbours in time.
 --fused adds a line with PyTorch's Adam(fused=True), which is not its default; train_on_batch is train_step with the
-averages of an epoch around it.
+averages of an epoch around it. Memory is kept (tinyllm.memory.keep_memory), for both; --plain-memory leaves it as it is.
 """
 
 import argparse
@@ -22,6 +22,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", help="names of models, or how they begin")
     parser.add_argument("--seconds", type=float, default=8.0, help="for each model")
     parser.add_argument("--fused", action="store_true")
+    parser.add_argument("--plain-memory", action="store_true")
     return parser.parse_args()
 
 
@@ -32,8 +33,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tinyllm.layers import LSTM, Dense, Embedding, GRU
+from tinyllm.layers import GRU, LSTM, Dense, Embedding
 from tinyllm.losses import SparseCategoricalCrossentropy
+from tinyllm.memory import keep_memory
 from tinyllm.models import Sequential
 
 torch.set_num_threads(ARGUMENTS.threads)
@@ -147,6 +149,8 @@ def measure(ways: dict[str, Callable[[], object]], seconds: float) -> dict[str, 
 
 
 def main() -> None:
+    if not ARGUMENTS.plain_memory:
+        keep_memory()
     print(f"NumPy {np.__version__}, PyTorch {torch.__version__}, {ARGUMENTS.threads} thread(s)")
     print(f"{'':<24}{'':<22}{'median ms':>10}{'min':>9}{'train_step takes':>18}")
     for name, make in MODELS.items():
