@@ -20,6 +20,7 @@ from tinyllm.autograd.recurrence import (
     output_gradients,
     shown,
     step_product,
+    steps_seen,
     weight_gradients,
 )
 from tinyllm.autograd.tensor import TABLE, function
@@ -246,7 +247,7 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
     cs, tanh_c = np.empty((steps + 1, units, batch), dtype), np.empty((steps, units, batch), dtype)
     cs[0] = c.T
     part = np.empty_like(cs[0])
-    seen = None if mask is None else np.asarray(mask, bool).T[:, None]
+    seen = steps_seen(mask)
     halves = np.full((4, units, batch), 0.5, dtype)
     halves[2] = 1
     rest = 1 - halves

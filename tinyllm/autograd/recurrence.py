@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["batch_last", "first_rows", "input_gradient", "output_gradients", "shown", "step_product", "weight_gradients"]
+__all__ = ["batch_last", "first_rows", "input_gradient", "output_gradients", "shown", "step_product", "steps_seen", "weight_gradients"]
 
 
 def first_rows(x: np.ndarray, h: np.ndarray, weights: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
@@ -37,6 +37,11 @@ def step_product(weights: Sequence[np.ndarray], rows: np.ndarray, scale: np.ndar
         out[:, 0] *= scale
 
     return product
+
+
+def steps_seen(mask: Any) -> np.ndarray | None:
+    """The mask (batch, time) as booleans (time, 1, batch), which go with a step's arrays (units, batch)."""
+    return None if mask is None else np.asarray(mask, bool).T[:, None]
 
 
 def shown(hs: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
