@@ -53,7 +53,7 @@ PARTS: dict[str, tuple[Callable, Callable, list[np.ndarray], tuple]] = {
     ),
     "cross-entropy": (
         ops.cross_entropy_with_logits,
-        lambda z: f.cross_entropy(z.reshape(-1, 65), torch.tensor(LABELS).reshape(-1), reduction="none").reshape(12, 64),
+        lambda z: f.cross_entropy(z.mT, torch.tensor(LABELS), reduction="none"),
         [normal(12, 64, 65)],
         (LABELS,),
     ),
@@ -83,7 +83,7 @@ def ways(kernel: Callable, theirs: Callable, arrays: list[np.ndarray], others: t
 def main() -> None:
     torch.set_num_threads(THREADS)
     keep_memory()
-    print(f"{'us, ' + str(THREADS) + ' thread(s)':<22}{'kernel':>9}{'reference':>11}{'ratio':>7}{'PyTorch':>9}{'ratio':>7}")
+    print(f"{f'us, {THREADS} thread(s)':<22}{'kernel':>9}{'reference':>11}{'ratio':>7}{'PyTorch':>9}{'ratio':>7}")
     for name, part in PARTS.items():
         functions = ways(*part)
         times: dict[str, list[float]] = {way: [] for way in functions}

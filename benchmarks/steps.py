@@ -6,7 +6,7 @@ Ours is model.train_step of a compiled Sequential; PyTorch's is nn modules, loss
 its defaults, zero_grad(set_to_none=True). One process, the same number of threads (default 1), in turn: a busy machine
 disturbs both alike. Median and minimum in ms; the ratio is the median of the ratios of neighbours in time.
 --fused adds a line with PyTorch's Adam(fused=True), which is not its default; train_on_batch is train_step with the
-averages of an epoch around it. Memory is kept (tinyllm.memory.keep_memory), for both; --plain-memory leaves it as it is.
+averages of an epoch around it. Memory is kept (tinyllm.memory.keep_memory) for both; --plain-memory leaves it alone.
 """
 
 import argparse
@@ -45,7 +45,9 @@ RNG = np.random.default_rng(0)
 class Recurrent(nn.Module):
     """PyTorch's counterpart of Embedding -> LSTM or GRU -> Dense; parts that are not asked for are left out."""
 
-    def __init__(self, kind: type, features: int, units: int, vocabulary: int = 0, classes: int = 0, last: bool = False):
+    def __init__(
+        self, kind: type, features: int, units: int, vocabulary: int = 0, classes: int = 0, last: bool = False
+    ):
         super().__init__()
         self.table = nn.Embedding(vocabulary, features) if vocabulary else nn.Identity()
         self.recurrent = kind(features, units, batch_first=True)
@@ -69,9 +71,7 @@ def classifier() -> tuple:
 def mlp() -> tuple:
     """784-256-128-10, relu, batch 64."""
     ours = Sequential([Dense(256, "relu", input_shape=(784,)), Dense(128, "relu"), Dense(10)])
-    theirs = nn.Sequential(
-        nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)
-    )
+    theirs = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
     x, y = RNG.standard_normal((64, 784)).astype(np.float32), RNG.integers(10, size=64)
     return ours, SparseCategoricalCrossentropy(from_logits=True), theirs, nn.CrossEntropyLoss(), x, y
 
@@ -102,7 +102,9 @@ MODELS: dict[str, Callable[[], tuple]] = {
 }
 
 
-def steps(ours: Sequential, loss: object, theirs: nn.Module, their_loss: Callable, x: np.ndarray, y: np.ndarray) -> dict:
+def steps(
+    ours: Sequential, loss: object, theirs: nn.Module, their_loss: Callable, x: np.ndarray, y: np.ndarray
+) -> dict:
     """One step each way, by name."""
     ours.compile("adam", loss)
     x_, y_ = torch.tensor(x), torch.tensor(y)
@@ -159,8 +161,9 @@ def main() -> None:
         times = measure(steps(*make()), ARGUMENTS.seconds)
         for way, values in times.items():
             ratio = statistics.median(a / b for a, b in zip(times["train_step"], values))
-            line = f"{name if way == 'train_step' else '':<24}{way:<22}{statistics.median(values):>10.3f}{min(values):>9.3f}"
+            line = f"{name:<24}{way:<22}{statistics.median(values):>10.3f}{min(values):>9.3f}"
             print(line + (f"{ratio:>17.2f}x" if way != "train_step" else ""), flush=True)
+            name = ""
 
 
 if __name__ == "__main__":

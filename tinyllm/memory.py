@@ -28,4 +28,4 @@ def keep_memory() -> bool:
     if sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    return mallopt is not None and all([mallopt(setting, value) for setting, value in SETTINGS.items()])
+    return mallopt is not None and all(mallopt(setting, value) for setting, value in SETTINGS.items())

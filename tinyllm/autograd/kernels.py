@@ -251,7 +251,7 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
     halves = np.full((4, units, batch), 0.5, dtype)
     halves[2] = 1
     rest = 1 - halves
-    product = step_product(weights, rows, halves[:, :, 0].ravel() if batch else np.ones(4 * units, dtype))
+    product = step_product(weights, rows, np.repeat(np.array([0.5, 0.5, 1, 0.5], dtype), units))
     for t in range(steps):
         i, f, g, o = a = gates[t]
         product(t, a.reshape(4 * units, batch))
@@ -297,8 +297,8 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
             np.matmul(recurrent_kernel, d.reshape(4 * units, batch), out=d_h if seen is None else part)
             if seen is not None:
                 np.copyto(d_h, part, where=now)
-        d_recurrent, d_kernel, *d_bias = weight_gradients(weights, rows, flat)
-        d_bias = d_bias[0][0] if d_bias else None
+        d_recurrent, d_kernel, *of_bias = weight_gradients(weights, rows, flat)
+        d_bias = of_bias[0][0] if of_bias else None
         return input_gradient(kernel, flat), d_h.T, d_c.T, d_kernel, d_recurrent, d_bias, None
 
     return (shown(hs, seen), hs[-1], cs[-1].T), backward

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["batch_last", "first_rows", "input_gradient", "output_gradients", "shown", "step_product", "steps_seen", "weight_gradients"]
+__all__ = [
+    "batch_last",
+    "first_rows",
+    "input_gradient",
+    "output_gradients",
+    "shown",
+    "step_product",
+    "steps_seen",
+    "weight_gradients",
+]
 
 
 def first_rows(x: np.ndarray, h: np.ndarray, weights: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
@@ -23,7 +32,7 @@ def first_rows(x: np.ndarray, h: np.ndarray, weights: Sequence[np.ndarray], dtyp
 
 
 def step_product(weights: Sequence[np.ndarray], rows: np.ndarray, scale: np.ndarray) -> Callable:
-    """A function product(t, out): out (columns, batch) = scale * weights.T @ rows[t].T, the weights below each other."""
+    """A function product(t, out): out (columns, batch) = scale * (the weights, one below the other).T @ rows[t].T."""
     if rows.shape[1] != 1:  # the copy makes all steps faster, in one product each
         turned = np.multiply(np.concatenate(weights).T, scale[:, None], order="C")
         return lambda t, out: np.matmul(turned, rows[t].T, out=out)

@@ -197,7 +197,7 @@ def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
 
     def backward(d_outputs, d_h):
         steps, _, batch = hs[1:].shape
-        wide = 4 if reset_after else 3  # the candidate's share in recurrent_kernel's product differs if reset comes after
+        wide = 4 if reset_after else 3  # if the reset comes after, the candidate has two shares: of x, and of the state
         flat = np.empty((steps, batch, wide * units), hs.dtype)
         d = np.empty((wide, units, batch), hs.dtype)
         d_z, d_r, d_n = d[-3:]

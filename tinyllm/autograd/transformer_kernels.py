@@ -128,13 +128,14 @@ def scaled_dot_product_attention(query, key, value, mask=None, causal=False):
     The scores become e = exp(scores - their largest) in place, and w = e / sum(e) is never made. With d = g value^T the
     gradient of the scores is w (d - sum(d w)), and sum(d w) = sum(g y).
     """
-    if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+    axes = min(query.ndim, key.ndim, value.ndim)
+    if axes < 2 or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise ValueError("query is (..., m, features), key (..., n, features), value (..., n, width)")
     scale = 1 / math.sqrt(query.shape[-1])
     scaled = query * scale
     e = scaled @ np.swapaxes(key, -1, -2)
     if causal:
-        below = np.tri(*e.shape[-2:], dtype=bool)
+        below = np.tril(np.ones(e.shape[-2:], bool))
         mask = below if mask is None else below & np.asarray(mask, bool)
     if mask is not None:
         np.copyto(e, -np.inf, where=~np.asarray(mask, bool))
@@ -165,4 +166,7 @@ def row_sums(x):
 
 def column_sums(x, shape):
     """The sum over all axes but the last if that is the shape wanted; otherwise x, which the walk will sum."""
-    return np.ones(x.size // x.shape[-1], x.dtype) @ x.reshape(-1, x.shape[-1]) if shape == x.shape[-1:] and x.size else x
+    if shape != x.shape[-1:] or not x.size:
+        return x
+    rows = x.reshape(-1, x.shape[-1])
+    return np.ones(len(rows), x.dtype) @ rows

@@ -10,8 +10,8 @@ from tinyllm.autograd import Tensor
 
 __all__ = ["FlatBuffer"]
 
-# An update makes its passes over this many numbers at a time, which stay in the processor's cache. With Adam on 10 million
-# float32 weights a step takes 44 ms so, 55 in blocks of 2**18; with 240 thousand 0.85 and 1.0 (neighbours in time).
+# An update makes its passes over this many numbers at a time, which stay in the processor's cache. With Adam on 10
+# million float32 weights a step takes 44 ms, in blocks of 2**18 it takes 55; with 240 thousand 0.85 and 1.0 ms.
 BLOCK = 2**15
 
 
