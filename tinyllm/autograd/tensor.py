@@ -223,11 +223,15 @@ class Tensor:
         recorded = create_graph and is_recording()
         g = _output_gradient(self, gradient, recorded)
         found = walk([(self.node, g)], retain=retain_graph or create_graph, wrap=wrap if recorded else None)
+        taken = {id(g)}
         for leaf, d in found.items():
             if leaf.grad is not None:
                 leaf.grad = leaf.grad + d
-            else:  # a copy of our own: d may be the upstream gradient itself, or a view of it
-                leaf.grad = np.copy(d) if isinstance(d, Tensor) else np.array(d)
+            elif isinstance(d, Tensor):
+                leaf.grad = np.copy(d)
+            else:  # an array of its own: not the upstream gradient, nor a view, nor what another leaf has already
+                leaf.grad = d if d.base is None and id(d) not in taken else np.array(d)
+            taken.add(id(d))
 
     # -- NumPy's protocols ------------------------------------------------------------------------------------------
 
