@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinyllm import Tensor, gradcheck
+from tinyllm.autograd.graph import kernel_gradients
 from tinyllm.autograd.kernels import (
     KERNELS,
     binary_cross_entropy_with_logits,
@@ -358,3 +359,14 @@ def test_errors_of_kernels_say_what_was_found():
         ValueError, match=r"gru: shapes .*the bias is \(2, 3 units\) with reset_after, \(3 units,\) without"
     ):
         gru(*[Tensor(a) for a in gru_arguments()[:4]], np.zeros(9))
+
+
+def test_a_gradient_that_costs_much_is_computed_only_for_an_argument_on_the_graph():
+    x, *others = lstm_arguments()
+    asked = []
+    for wanted in (False, True):
+        leaf = Tensor(x, requires_grad=wanted)
+        y = lstm(leaf, *[Tensor(a, requires_grad=True) for a in others[:-1]], None)[0]
+        found = kernel_gradients(y.node.parents[0], [np.ones(y.shape), None, None])
+        asked.append(found[0] is not None)
+    assert asked == [False, True]
