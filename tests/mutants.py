@@ -27,12 +27,19 @@ from pathlib import Path
 
 import mpmath
 
-from tinyllm.autograd import functions, kernels, rules
+from tinyllm.autograd import functions, kernels, recurrence, recurrent_kernels, rules, transformer_kernels
 from tinyllm.autograd.cases import CASES
 from tinyllm.autograd.verification import check, full_name
 
 HERE = Path(__file__).parent
-MODULES = {"rules": rules, "functions": functions, "kernels": kernels}
+MODULES = {
+    "rules": rules,
+    "functions": functions,
+    "kernels": kernels,
+    "recurrence": recurrence,
+    "recurrent_kernels": recurrent_kernels,
+    "transformer_kernels": transformer_kernels,
+}
 # Swapping the arguments of these changes nothing.
 SYMMETRIC = {"equal", "same", "hypot", "radius", "maximum", "minimum", "max", "min", "broadcast_shapes"}
 JOBS = os.cpu_count() or 1

@@ -18,22 +18,20 @@ from tinyllm.autograd.network import (
     dropout,
     elu,
     gather,
-    gelu,
     glu,
     hard_sigmoid,
     huber,
-    layer_norm,
     leaky_relu,
     masked_fill,
     mean_squared_error,
     rms_norm,
-    scaled_dot_product_attention,
     selu,
     silu,
     softsign,
 )
 from tinyllm.autograd.recurrent_kernels import gru, simple_rnn
 from tinyllm.autograd.rules import differentiable
+from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -53,6 +51,7 @@ __all__ = [
     "huber",
     "layer_norm",
     "leaky_relu",
+    "linear",
     "log_softmax",
     "logsumexp",
     "lstm",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinyllm import Tensor, gradcheck
+from tinyllm.autograd.graph import kernel_gradients
 from tinyllm.autograd.kernels import (
     KERNELS,
     binary_cross_entropy_with_logits,
@@ -16,6 +17,7 @@ from tinyllm.autograd.kernels import (
 )
 from tinyllm.autograd.recurrent_kernels import gru, gru_from_rules, simple_rnn, simple_rnn_from_rules
 from tinyllm.autograd.tensor import as_array
+from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention
 
 
 def normal(*shape, seed=0):
@@ -88,12 +90,47 @@ CASES = {
     "gru far out": (gru, [40 * a if isinstance(a, np.ndarray) else a for a in gru_arguments()]),
     "simple_rnn far out": (simple_rnn, [40 * a if a is not None else a for a in simple_rnn_arguments()]),
 }
+QKV = [normal(2, 3, 4), normal(2, 3, 4, seed=1), normal(2, 3, 2, seed=2)]
+LOOK = np.array([[True, False, True], [False] * 3, [True] * 3])
+CASES |= {
+    "linear": (linear, [normal(2, 3, 4), normal(4, 3, seed=1), normal(3, seed=2)]),
+    "linear without bias": (linear, [normal(3, 4), normal(4, 3, seed=1), None]),
+    "linear of one position": (linear, [normal(4), normal(4, 3, seed=1), normal(3, seed=2)]),
+    "linear of no rows": (linear, [normal(0, 4), normal(4, 3, seed=1), normal(3, seed=2)]),
+    "linear to no units": (linear, [normal(2, 4), normal(4, 0), normal(0)]),
+    "layer norm": (layer_norm, [normal(2, 3, 4), normal(4, seed=1), normal(4, seed=2), 1e-3]),
+    "layer norm, plain": (layer_norm, [normal(3, 4), 1.0, 0.0, 1e-5]),
+    "layer norm, a gain each": (layer_norm, [normal(3, 4), normal(2, 3, 4, seed=1), normal(1, 4, seed=2), 1e-5]),
+    "layer norm, one gain": (layer_norm, [normal(3, 4), normal(1, seed=1), normal(3, 1, seed=2), np.array(0.1)]),
+    "layer norm, a wide bias": (layer_norm, [normal(3, 4), 2.0, normal(2, 3, 4, seed=2), 0.1]),
+    "layer norm of equal values": (layer_norm, [np.ones((2, 4)), normal(4, seed=1), normal(4, seed=2), 1e-5]),
+    "layer norm of one value": (layer_norm, [normal(2, 1), normal(1, seed=1), normal(1, seed=2), 1e-5]),
+    "layer norm of no rows": (layer_norm, [normal(0, 4), normal(4, seed=1), normal(4, seed=2), 1e-5]),
+    "gelu": (gelu, [2 * normal(3, 4), False]),
+    "gelu by tanh": (gelu, [2 * normal(3, 4), True]),
+    "gelu of one number": (gelu, [np.array(0.3), True]),
+    "gelu of nothing": (gelu, [normal(0, 2), True]),
+    "gelu far out": (gelu, [np.array([-40.0, -6.0, 0.0, 6.0, 40.0]), True]),
+    "attention": (scaled_dot_product_attention, [*QKV, None, False]),
+    "attention, causal": (scaled_dot_product_attention, [*QKV, None, True]),
+    "attention, mask": (scaled_dot_product_attention, [*QKV, LOOK, False]),
+    "attention, mask and causal": (scaled_dot_product_attention, [*QKV, LOOK, True]),
+    "attention, a mask each": (scaled_dot_product_attention, [*QKV, np.stack([LOOK, ~LOOK]), False]),
+    "attention, numbers for a mask": (scaled_dot_product_attention, [*QKV, LOOK * 2, False]),
+    "attention of one query": (scaled_dot_product_attention, [normal(1, 4), *(a[0] for a in QKV[1:]), None, False]),
+    "attention, more keys, causal": (scaled_dot_product_attention, [QKV[0][:, :2], *QKV[1:], None, True]),
+    "attention, shared keys": (scaled_dot_product_attention, [normal(2, 2, 3, 4), *QKV[1:], LOOK[None], False]),
+    "attention of heads": (scaled_dot_product_attention, [*(np.stack([a, a + 1]) for a in QKV), None, True]),
+    "attention far out": (scaled_dot_product_attention, [100 * QKV[0], *QKV[1:], LOOK, False]),
+    "attention of no keys": (scaled_dot_product_attention, [normal(2, 4), normal(0, 4), normal(0, 3), None, False]),
+    "attention of no queries": (scaled_dot_product_attention, [normal(0, 4), normal(2, 4), normal(2, 3), None, True]),
+}
 every_case = pytest.mark.parametrize("kernel, arrays", CASES.values(), ids=CASES)
 
 
 def run(f, arrays, used=None, **options):
     """Values and gradients; `used`: which of several outputs the loss sees."""
-    leaves = [Tensor(a, requires_grad=True) if np.asarray(a).dtype.kind == "f" else a for a in arrays]
+    leaves = [Tensor(a, requires_grad=True) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in arrays]
     ys = f(*leaves)
     ys = ys if isinstance(ys, tuple) else (ys,)
     loss = sum(
@@ -141,7 +178,7 @@ def test_on_arrays_a_kernel_is_a_plain_function(kernel, arrays):
 
 @every_case
 def test_float32_stays_float32_through_a_kernel(kernel, arrays):
-    single = [a.astype(np.float32) if np.asarray(a).dtype == np.float64 else a for a in arrays]
+    single = [a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype == np.float64 else a for a in arrays]
     values, leaves = run(kernel, single)
     assert {y.dtype for y in values} == {np.dtype(np.float32)}
     assert {t.grad.dtype for t in leaves if isinstance(t, Tensor)} == {np.dtype(np.float32)}
@@ -322,3 +359,14 @@ def test_errors_of_kernels_say_what_was_found():
         ValueError, match=r"gru: shapes .*the bias is \(2, 3 units\) with reset_after, \(3 units,\) without"
     ):
         gru(*[Tensor(a) for a in gru_arguments()[:4]], np.zeros(9))
+
+
+def test_a_gradient_that_costs_much_is_computed_only_for_an_argument_on_the_graph():
+    x, *others = lstm_arguments()
+    asked = []
+    for wanted in (False, True):
+        leaf = Tensor(x, requires_grad=wanted)
+        y = lstm(leaf, *[Tensor(a, requires_grad=True) for a in others[:-1]], None)[0]
+        found = kernel_gradients(y.node.parents[0], [np.ones(y.shape), None, None])
+        asked.append(found[0] is not None)
+    assert asked == [False, True]

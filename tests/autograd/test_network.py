@@ -144,7 +144,11 @@ ERRORS = {
     "ops.dropout(x, 1.0, np.random.default_rng())": "dropout: rate must be at least 0 and below 1; found 1.0",
     "ops.huber(x, x, delta=0)": "huber: delta must be positive; found 0",
     "ops.glu(x[..., :1])": "split: axis -1 of shape (2, 4, 1) does not divide into 2 equal parts",
-    "ops.scaled_dot_product_attention(x, x[..., :1], x)": "matmul: (2, 4, 2) @ (2, 1, 4): inner sizes 2 and 1 differ",
+    "ops.scaled_dot_product_attention(x, x[..., :1], x)": (
+        "scaled_dot_product_attention: shapes (2, 4, 2), (2, 4, 1), (2, 4, 2), (): query is (..., m, features)"
+    ),
+    "ops.linear(x, kernel[0, :1])": "linear: shapes (2, 4, 2), (1, 2): x is (..., features)",
+    "ops.linear(x, kernel[0], h)": "linear: shapes (2, 4, 2), (2, 2), (2, 3): x is (..., features)",
     "ops.gru(x, h, np.ones((2, 5)), np.ones((3, 9)))": "gru: shapes (2, 4, 2), (2, 3), (2, 5)",
 }
 

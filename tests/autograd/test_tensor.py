@@ -357,3 +357,21 @@ def test_origin_finds_the_logits_under_a_sigmoid(v):
     assert origin(p, ops.softmax) is None
     assert origin(p.data, ops.sigmoid) is None
     assert origin(p * 1, ops.sigmoid) is None
+
+
+def test_no_two_leaves_and_no_upstream_gradient_share_an_array():
+    a, b, c = (Tensor([1.0, 2.0], requires_grad=True) for _ in range(3))
+    upstream = np.array([1.0, 1.0])
+    (a + b).backward(upstream)
+    np.sum((a * 1.0 + c) * 3.0).backward()
+    arrays = [a.grad, b.grad, c.grad, upstream]
+    for i, x in enumerate(arrays):
+        assert x.flags.writeable
+        assert not any(np.shares_memory(x, y) for y in arrays[:i])
+
+
+def test_leaves_that_are_added_get_gradients_of_their_own():
+    a, b = (Tensor(np.ones((2, 2)), requires_grad=True) for _ in range(2))
+    ((a + b) @ np.ones((2, 1))).backward(np.ones((2, 1)))
+    a.grad *= 2
+    np.testing.assert_array_equal(b.grad, 1)

@@ -213,6 +213,7 @@ def entries():
     cells = {
         "simple_rnn": (simple_rnn, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 2), normal(2)),
         "lstm": (lstm, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 8), normal(2, 8), normal(8)),
+        "linear": (lambda x, kernel, bias: f.linear(x, kernel.T, bias), a, normal(3, 2), normal(2)),
         "gru": (gru, normal(2, 2, 2), normal(2, 2), normal(2, 6), normal(2, 6), normal(2, 6)),
     }
     mixed = {

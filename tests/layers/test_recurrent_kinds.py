@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tinyllm import Tensor, activations
-from tinyllm.layers import GRU, LSTM, SimpleRNN, deserialize
+from tinyllm.autograd.kernels import embedding_lookup
+from tinyllm.layers import GRU, LSTM, Embedding, SimpleRNN, deserialize
+from tinyllm.layers.recurrent import one_hot_product
 
 
 def normal(*shape, seed=0):
@@ -169,3 +171,29 @@ def test_help_shows_the_arguments_of_all_classes(kind):
     shown = list(inspect.signature(kind).parameters)
     assert shown[0] == "units" and {"recurrent_dropout", "stateful", "trainable", "name"} <= set(shown)
     assert len(shown) == len(set(shown))
+
+
+@pytest.mark.parametrize("kind", [SimpleRNN, GRU, LSTM])
+@pytest.mark.parametrize("mask_zero", [False, True])
+def test_a_small_table_may_be_looked_up_inside_the_product(kind, mask_zero):
+    ids = np.random.default_rng(0).integers(-3, 3, (5, 6)) % 3
+
+    def gradients(fused):
+        table = Embedding(3, 4, mask_zero=mask_zero, dtype="float64", seed=1)
+        layer = kind(2, return_sequences=True, fused=fused, dtype="float64", seed=2)
+        y = layer(table(ids), mask=table.compute_mask(ids))
+        np.sum(y * np.random.default_rng(3).standard_normal(y.shape)).backward()
+        return [y.data, *(w.grad for w in table.weights + layer.weights)]
+
+    for found, expected in zip(gradients(True), gradients(False)):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+
+
+def test_a_table_is_looked_up_inside_the_product_only_where_that_is_less_work():
+    kernel = Tensor(np.ones((4, 8)), requires_grad=True)
+    for tokens, batch, inside in [(3, 6, True), (4, 8, True), (5, 99, False), (4, 7, False)]:
+        table = Tensor(np.ones((tokens, 4)), requires_grad=True)
+        x = embedding_lookup(table, np.zeros((batch, 2), int))
+        given, product = one_hot_product(x, kernel)
+        assert given.shape == ((batch, 2, tokens) if inside else x.shape)
+        assert (product is not kernel) is inside

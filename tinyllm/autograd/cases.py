@@ -30,22 +30,20 @@ from tinyllm.autograd.network import (
     dropout,
     elu,
     gather,
-    gelu,
     glu,
     hard_sigmoid,
     huber,
-    layer_norm,
     leaky_relu,
     masked_fill,
     mean_squared_error,
     rms_norm,
-    scaled_dot_product_attention,
     selu,
     silu,
     softsign,
 )
 from tinyllm.autograd.recurrent_kernels import gru, simple_rnn
 from tinyllm.autograd.tensor import astype, getitem
+from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention
 
 __all__ = ["CASES"]
 
@@ -480,6 +478,10 @@ CASES = {
     leaky_relu: [*unary(leaky_relu, distinct), (lambda x: leaky_relu(x, 0.3), distinct(4))],
     elu: [*unary(elu, distinct), (lambda x: elu(x, alpha=0.5), distinct(4))],
     selu: unary(selu, distinct),
+    linear: [
+        (linear, normal(2, 3, 4), normal(4, 3, seed=1), normal(3, seed=2)),
+        (linear, normal(4), normal(4, 2, seed=1)),
+    ],
     gelu: [*unary(gelu), (lambda x: gelu(x, approximate=True), normal(2, 3)), (gelu, 5 * normal(4))],
     silu: unary(silu),
     hard_sigmoid: unary(hard_sigmoid, distinct),

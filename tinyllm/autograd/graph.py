@@ -181,11 +181,20 @@ def _add(gradients: dict[Node, Any], node: Node, d: Any) -> None:
     gradients[node] = d if previous is None else previous + d
 
 
+def kernel_gradients(node: Node, g: Any) -> list[Any]:
+    """What a kernel's own closure returns, None for arguments that are not on the graph; g: a list for several outputs.
+
+    A gradient that costs much may be a function without arguments: it is called where it is wanted.
+    """
+    found = node.backward(*(g if isinstance(g, list) else [g]))
+    wanted = [None if parent is None else d for parent, d in zip(node.parents, found)]
+    return [d() if callable(d) else d for d in wanted]
+
+
 def _kernel_gradients(node: Node, g: Any, wrap: Callable | None) -> Iterator[tuple[Node, Any]]:
     """A kernel's gradients: from its own closure, or, when they must be recorded, by way of its reference."""
     if wrap is None:
-        gs = g if isinstance(g, list) else [g]
-        for parent, d in zip(node.parents, node.backward(*gs)):
+        for parent, d in zip(node.parents, kernel_gradients(node, g)):
             if parent is not None:
                 yield parent, d
         return

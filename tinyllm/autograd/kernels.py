@@ -13,6 +13,16 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.functions import log_softmax, sigmoid, softplus
+from tinyllm.autograd.recurrence import (
+    batch_last,
+    first_rows,
+    input_gradient,
+    output_gradients,
+    shown,
+    step_product,
+    steps_seen,
+    weight_gradients,
+)
 from tinyllm.autograd.tensor import TABLE, function
 
 __all__ = [
@@ -213,8 +223,9 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
     recurrent_kernel (units, 4 units); bias (4 units,) or None; mask (batch, time) booleans or None.
     Returns the outputs (batch, time, units) and the last h and c. Gates in the order i, f, g, o.
 
-    sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates (NumPy's float32 tanh is fast). Inside, time
-    comes first and the batch last: the recurrent product is faster from that side (benchmarks/lstm.py).
+    sigmoid(a) = (1 + tanh(a / 2)) / 2, so one tanh serves all four gates (NumPy's float32 tanh is fast). What a step
+    works on has the batch last: then a gate is one piece of memory, and the products are faster from that side. All of
+    it is written where it belongs, with out=, and stays in the processor's cache (benchmarks/lstm.py).
     """
     batch, steps, features = x.shape if x.ndim == 3 else (0, 0, 0)
     units = recurrent_kernel.shape[0]
@@ -228,74 +239,69 @@ def lstm(x, h, c, kernel, recurrent_kernel, bias, mask=None):
             "x is (batch, time, features), h and c (batch, units), kernel (features, 4 units), "
             "recurrent_kernel (units, 4 units), bias (4 units,) or None"
         )
-    dtype = np.result_type(*(a for a in (x, h, c, kernel, recurrent_kernel, bias) if a is not None))
-    lay = np.asarray if batch == 1 else np.ascontiguousarray  # a transposed view makes a product slower
-    xs = lay(x.transpose(1, 2, 0))
-    gates = (lay(kernel.T) @ xs).astype(dtype, copy=False)
-    recurrent = lay(recurrent_kernel.T)
-    if bias is not None:
-        gates += bias[:, None]
-    scale = np.full((4 * units, 1), 0.5, dtype)  # z is halved for the three sigmoids, not for the candidate g
-    scale[2 * units : 3 * units] = 1
-    hs, cs = np.empty((2, steps + 1, units, batch), dtype)
-    tanh_c = np.empty((steps, units, batch), dtype)
-    hs[0], cs[0] = h.T, c.T
-    i, f, g, o = (gates[:, k * units : (k + 1) * units] for k in range(4))
-    seen = None if mask is None else np.asarray(mask, bool).T[:, None]
-    product, part = np.empty_like(gates[0]), np.empty_like(hs[0])
-    shift = 1 - scale
+    weights = [recurrent_kernel, kernel] if bias is None else [recurrent_kernel, kernel, bias[None]]
+    dtype = np.result_type(x, h, c, *weights)
+    rows = first_rows(x, h, weights, dtype)
+    hs = rows[:, :, :units]
+    gates = np.empty((steps, 4, units, batch), dtype)
+    cs, tanh_c = np.empty((steps + 1, units, batch), dtype), np.empty((steps, units, batch), dtype)
+    cs[0] = c.T
+    part = np.empty_like(cs[0])
+    seen = steps_seen(mask)
+    halves = np.full((4, units, batch), 0.5, dtype)
+    halves[2] = 1
+    rest = 1 - halves
+    product = step_product(weights, rows, np.repeat(np.array([0.5, 0.5, 1, 0.5], dtype), units))
     for t in range(steps):
-        a = gates[t]
-        a += np.matmul(recurrent, hs[t], out=product)
-        a *= scale
+        i, f, g, o = a = gates[t]
+        product(t, a.reshape(4 * units, batch))
         np.tanh(a, out=a)
-        a *= scale
-        a += shift  # now sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
-        np.multiply(f[t], cs[t], out=cs[t + 1])
-        cs[t + 1] += np.multiply(i[t], g[t], out=part)
+        a *= halves
+        a += rest
+        np.multiply(f, cs[t], out=cs[t + 1])
+        cs[t + 1] += np.multiply(i, g, out=part)
         np.tanh(cs[t + 1], out=tanh_c[t])
-        np.multiply(o[t], tanh_c[t], out=hs[t + 1])
+        np.multiply(o, tanh_c[t], out=part)
         if seen is not None:
-            np.copyto(hs[t + 1], hs[t], where=~seen[t])
+            np.copyto(part, hs[t].T, where=~seen[t])
             np.copyto(cs[t + 1], cs[t], where=~seen[t])
-    outputs = hs[1:]
-    if seen is not None:  # before the first seen step the output is zero, not the initial state
-        outputs = np.where(np.logical_or.accumulate(seen, axis=0), outputs, 0)
+        hs[t + 1] = part.T
 
     def backward(d_outputs, d_h, d_c):
-        d = np.empty((steps, 4, units, batch), dtype)  # first each gate's share in c or h, for all steps at once,
-        np.multiply(g, i * (1 - i), out=d[:, 0])
-        np.multiply(cs[:-1], f * (1 - f), out=d[:, 1])
-        np.multiply(i, 1 - g * g, out=d[:, 2])
-        np.multiply(tanh_c, o * (1 - o), out=d[:, 3])
-        through = o * (1 - tanh_c * tanh_c)  # d h / d c
-        d_h = np.zeros((units, batch), dtype) if d_h is None else d_h.T
-        d_c = np.zeros((units, batch), dtype) if d_c is None else d_c.T
-        d_outputs = None if d_outputs is None else d_outputs.transpose(1, 2, 0)
-        d_output: Any = 0
-        for t in reversed(range(steps)):  # then, times what comes back through time, its gradient
+        flat = np.empty((steps, batch, 4 * units), dtype)
+        d = np.empty((4, units, batch), dtype)
+        part, d_h, d_c = np.empty_like(d[0]), batch_last(d_h, d[0]), batch_last(d_c, d[0])
+        d_outputs = output_gradients(d_outputs, seen)
+        for t in reversed(range(steps)):
+            now = True if seen is None else seen[t]  # a skipped step leaves d_h and d_c as they are
             if d_outputs is not None:
-                d_output = d_output + d_outputs[t]
-            d_now = d_h + d_output if seen is None else np.where(seen[t], d_h + d_output, 0)
-            cell = d_now * through[t] + (d_c if seen is None else np.where(seen[t], d_c, 0))
-            d[t, :3] *= cell
-            d[t, 3] *= d_now
-            back_h, back_c = recurrent_kernel @ d[t].reshape(4 * units, batch), cell * f[t]
-            if seen is None:
-                d_h, d_c, d_output = back_h, back_c, 0
-            else:
-                d_h, d_c = np.where(seen[t], back_h, d_h), np.where(seen[t], back_c, d_c)
-                d_output = np.where(seen[t], 0, d_output)
+                d_h += d_outputs[t].T
+            i, f, g, o = a = gates[t]
+            np.multiply(tanh_c[t], tanh_c[t], out=part)
+            np.subtract(1, part, out=part)
+            part *= o
+            part *= d_h
+            np.add(d_c, part, out=d_c, where=now)  # c is also felt through h
+            np.multiply(a, a, out=d)  # d becomes the slopes, s - s^2 of a sigmoid and 1 - g^2 of the tanh,
+            np.subtract(a[:2], d[:2], out=d[:2])
+            np.subtract(1, d[2], out=d[2])
+            np.subtract(o, d[3], out=d[3])
+            for slope, factor in zip(d, (g, cs[t], i, tanh_c[t])):  # then each gate's share in c or h,
+                slope *= factor
+            d[:3] *= d_c  # then its gradient
+            d[3] *= d_h
+            if seen is not None:
+                np.copyto(d, 0, where=~now)
+            flat[t] = d.reshape(4 * units, batch).T
+            np.multiply(d_c, f, out=d_c, where=now)
+            np.matmul(recurrent_kernel, d.reshape(4 * units, batch), out=d_h if seen is None else part)
+            if seen is not None:
+                np.copyto(d_h, part, where=now)
+        d_recurrent, d_kernel, *of_bias = weight_gradients(weights, rows, flat)
+        d_bias = of_bias[0][0] if of_bias else None
+        return input_gradient(kernel, flat), d_h.T, d_c.T, d_kernel, d_recurrent, d_bias, None
 
-        def rows(a):  # a step of a sample becomes a row, for the three products over all of them
-            return np.ascontiguousarray(a.transpose(0, 2, 1)).reshape(steps * batch, a.shape[1])
-
-        flat = rows(d.reshape(steps, 4 * units, batch))
-        d_x = (flat @ kernel.T).reshape(steps, batch, features).transpose(1, 0, 2)
-        d_bias = None if bias is None else flat.sum(axis=0)
-        return d_x, d_h.T, d_c.T, rows(xs).T @ flat, rows(hs[:-1]).T @ flat, d_bias, None
-
-    return (outputs.transpose(2, 0, 1), hs[-1].T, cs[-1].T), backward
+    return (shown(hs, seen), hs[-1], cs[-1].T), backward
 
 
 def references() -> dict[str, tuple[Any, Any]]:

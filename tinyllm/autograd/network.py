@@ -12,20 +12,21 @@ from tinyllm.autograd.functions import erfc, rsqrt, sigmoid, softmax
 from tinyllm.autograd.tensor import as_array, composed
 
 __all__ = [
+    "attention_from_rules",
     "conv1d",
     "dropout",
     "elu",
     "gather",
-    "gelu",
+    "gelu_from_rules",
     "glu",
     "hard_sigmoid",
     "huber",
-    "layer_norm",
+    "layer_norm_from_rules",
     "leaky_relu",
+    "linear_from_rules",
     "masked_fill",
     "mean_squared_error",
     "rms_norm",
-    "scaled_dot_product_attention",
     "selu",
     "silu",
     "softsign",
@@ -64,15 +65,8 @@ def selu(x):
     return SELU_SCALE * elu(x, SELU_ALPHA)
 
 
-@composed
-def gelu(x, approximate=False):
-    """x times the probability that a standard normal number is below x (Hendrycks & Gimpel 2016).
-
-    approximate: by a tanh, as GPT-2 does. The exact form keeps its relative precision far out on the left.
-
-    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
-    array([-0.1587,  0.    ,  0.8413])
-    """
+def gelu_from_rules(x, approximate=False):
+    """x P(x), P the probability that a standard normal number is below x: the reference of `gelu`."""
     if approximate:
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + GELU_CUBIC * x * x * x)))
     return 0.5 * x * erfc(-x * math.sqrt(0.5))
@@ -126,13 +120,14 @@ def dropout(x, rate, rng):
     return x * (keep / (1 - rate)).astype(x.dtype)
 
 
-@composed
-def layer_norm(x, gain=1.0, bias=0.0, epsilon=1e-5):
-    """gain (x - mean) / sqrt(variance + epsilon) + bias over the last axis (Ba et al. 2016).
+def linear_from_rules(x, kernel, bias=None):
+    """x @ kernel + bias: the reference of `linear`."""
+    y = np.reshape(x, (-1, np.shape(kernel)[0])) @ kernel
+    return np.reshape(y if bias is None else y + bias, (*np.shape(x)[:-1], np.shape(kernel)[1]))
 
-    >>> layer_norm(np.array([[1.0, 3.0]]), epsilon=0.0)
-    array([[-1.,  1.]])
-    """
+
+def layer_norm_from_rules(x, gain=1.0, bias=0.0, epsilon=1e-5):
+    """gain (x - mean) / sqrt(variance + epsilon) + bias over the last axis: the reference of `layer_norm`."""
     deviation = x - np.mean(x, axis=-1, keepdims=True)
     variance = np.mean(deviation * deviation, axis=-1, keepdims=True)
     return deviation * rsqrt(variance + epsilon) * gain + bias
@@ -180,14 +175,8 @@ def conv1d(x, kernel, bias=None, stride=1, padding="valid", dilation=1):
     return y if bias is None else y + bias
 
 
-@composed
-def scaled_dot_product_attention(query, key, value, mask=None, causal=False):
-    """softmax(query key^T / sqrt(features)) value (Vaswani et al. 2017, section 3.2.1).
-
-    query (..., m, features); key (..., n, features); value (..., n, width); result (..., m, width).
-    mask (..., m, n): False where a query may not look; causal: no query looks at a later position. A query that may
-    look nowhere gives 0.
-    """
+def attention_from_rules(query, key, value, mask=None, causal=False):
+    """softmax(query key^T / sqrt(features)) value, in readable steps: the reference of scaled_dot_product_attention."""
     scores = query @ np.swapaxes(key, -1, -2) / math.sqrt(np.shape(query)[-1])
     if causal:
         below = np.tril(np.ones(np.shape(scores)[-2:], bool))

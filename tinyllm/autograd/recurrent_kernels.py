@@ -1,14 +1,22 @@
 """The GRU and the simple recurrent network over time: each a readable reference and a kernel that must equal it.
 
-Inside the kernels time comes first and the batch last, as in `lstm` (kernels.py), and for the same reason.
+Inside the kernels what a step works on has the batch last, as in `lstm` (kernels.py), and for the same reasons.
 """
-
-from typing import Any
 
 import numpy as np
 
 from tinyllm.autograd.functions import sigmoid
 from tinyllm.autograd.kernels import gated_product, kernel, over_time
+from tinyllm.autograd.recurrence import (
+    batch_last,
+    first_rows,
+    input_gradient,
+    output_gradients,
+    shown,
+    step_product,
+    steps_seen,
+    weight_gradients,
+)
 
 __all__ = ["gru", "gru_from_rules", "gru_step", "simple_rnn", "simple_rnn_from_rules"]
 
@@ -41,28 +49,37 @@ def simple_rnn(x, h, kernel, recurrent_kernel, bias=None, mask=None):
     Returns the outputs (batch, time, units) and the last h. A skipped step leaves the state and repeats the output.
     """
     _check(x, h, kernel, recurrent_kernel, gates=1)
-    xs, z, recurrent, hs = _features_first(x, h, kernel, recurrent_kernel, bias)
-    seen = _steps_seen(mask)
-    for t in range(len(xs)):
-        z[t] += recurrent @ hs[t]
-        np.tanh(z[t], out=hs[t + 1])
+    weights = [recurrent_kernel, kernel] if bias is None else [recurrent_kernel, kernel, bias[None]]
+    dtype = np.result_type(x, h, *weights)
+    rows = first_rows(x, h, weights, dtype)
+    (steps, batch), units = rows[1:, :, 0].shape, h.shape[1]
+    hs, ys = rows[:, :, :units], np.empty((steps, units, batch), dtype)
+    seen = steps_seen(mask)
+    product = step_product(weights, rows, np.ones(units, dtype))
+    for t in range(steps):
+        product(t, ys[t])
+        np.tanh(ys[t], out=ys[t])
         if seen is not None:
-            np.copyto(hs[t + 1], hs[t], where=~seen[t])
+            np.copyto(ys[t], hs[t].T, where=~seen[t])
+        hs[t + 1] = ys[t].T
 
     def backward(d_outputs, d_h):
-        d = np.empty_like(z)
+        flat, d = np.empty((steps, batch, units), dtype), np.empty((units, batch), dtype)
+        d_h, d_outputs = batch_last(d_h, d), output_gradients(d_outputs, seen)
+        for t in reversed(range(steps)):
+            if d_outputs is not None:
+                d_h += d_outputs[t].T
+            np.multiply(ys[t], ys[t], out=d)
+            np.subtract(1, d, out=d)
+            d *= d_h
+            if seen is not None:
+                np.copyto(d, 0, where=~seen[t])
+            flat[t] = d.T
+            np.copyto(d_h, recurrent_kernel @ d, where=True if seen is None else seen[t])
+        d_recurrent, d_kernel, *d_bias = weight_gradients(weights, rows, flat)
+        return input_gradient(kernel, flat), d_h.T, d_kernel, d_recurrent, d_bias[0][0] if d_bias else None, None
 
-        def step(t, d_now):
-            np.multiply(d_now, 1 - hs[t + 1] * hs[t + 1], out=d[t])
-            return recurrent_kernel @ d[t]
-
-        d_h = _back_through_time(step, d_outputs, d_h, hs, seen)
-        flat = _rows(d)
-        d_x = (flat @ kernel.T).reshape(_by_time(x)).transpose(1, 0, 2)
-        d_bias = None if bias is None else flat.sum(axis=0)
-        return d_x, d_h.T, _rows(xs).T @ flat, _rows(hs[:-1]).T @ flat, d_bias, None
-
-    return (_outputs(hs, seen), hs[-1].T), backward
+    return (shown(hs, seen), hs[-1]), backward
 
 
 # -- GRU ------------------------------------------------------------------------------------------------------------
@@ -148,7 +165,7 @@ def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
     z, r, n = (gates[:, k * units : (k + 1) * units] for k in range(3))
     heard = np.empty_like(hs[1:])  # what the candidate hears of the state: R_n h + b before the reset, or r h after it
     product = np.empty_like(gates[0])
-    seen = _steps_seen(mask)
+    seen = steps_seen(mask)
     for t in range(len(xs)):
         zr = gates[t, : 2 * units]
         if reset_after:
@@ -176,42 +193,58 @@ def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
         if seen is not None:
             np.copyto(new, hs[t], where=~seen[t])
 
+    states = np.ascontiguousarray(hs.transpose(0, 2, 1))
+
     def backward(d_outputs, d_h):
         steps, _, batch = hs[1:].shape
-        d = np.empty((steps, 3, units, batch), hs.dtype)  # each gate's share in h, then, times what comes back, its
-        np.multiply(hs[:-1] - n, z * (1 - z), out=d[:, 0])  # gradient; the reset gate acts through the candidate
-        np.multiply(heard if reset_after else hs[:-1], r * (1 - r), out=d[:, 1])
-        np.multiply(1 - z, 1 - n * n, out=d[:, 2])
-        into = np.empty_like(d) if reset_after else d  # of recurrent_kernel's product: the reset comes after it
-
-        def step(t, d_now):
-            d[t, 0] *= d_now
-            d[t, 2] *= d_now
+        wide = 4 if reset_after else 3  # if the reset comes after, the candidate has two shares: of x, and of the state
+        flat = np.empty((steps, batch, wide * units), hs.dtype)
+        d = np.empty((wide, units, batch), hs.dtype)
+        d_z, d_r, d_n = d[-3:]
+        of_state = d[:3].reshape(3 * units, batch)  # reset after: candidate, z, r; else z, r, candidate
+        into = np.roll(recurrent_kernel, units, axis=1) if reset_after else recurrent_kernel
+        d_h, d_outputs = batch_last(d_h, d[0]), output_gradients(d_outputs, seen)
+        part, back = np.empty_like(d_h), np.empty_like(d_h)
+        for t in reversed(range(steps)):
+            now = True if seen is None else seen[t]
+            if d_outputs is not None:
+                d_h += d_outputs[t].T
+            a = gates[t].reshape(3, units, batch)
+            np.multiply(a, a, out=d[-3:])  # the slopes, s - s^2 of a sigmoid and 1 - n^2 of the tanh,
+            np.subtract(a[:2], d[-3:-1], out=d[-3:-1])
+            np.subtract(1, d_n, out=d_n)
+            d_z *= np.subtract(hs[t], n[t], out=part)  # then each gate's share in h,
+            d_n *= np.subtract(1, z[t], out=part)
+            d_r *= heard[t] if reset_after else hs[t]
+            d_z *= d_h  # then its gradient; the reset gate acts through the candidate
+            d_n *= d_h
+            if seen is not None:
+                np.copyto(d, 0, where=~now)
             if reset_after:
-                d[t, 1] *= d[t, 2]
-                into[t, :2] = d[t, :2]
-                np.multiply(d[t, 2], r[t], out=into[t, 2])
-                back = recurrent_kernel @ into[t].reshape(3 * units, batch)
+                d_r *= d_n
+                np.multiply(d_n, r[t], out=d[0])
+                np.matmul(into, of_state, out=back)
             else:
-                d_reset = recurrent_kernel[:, 2 * units :] @ d[t, 2]
-                d[t, 1] *= d_reset
-                back = recurrent_kernel[:, : 2 * units] @ d[t, :2].reshape(2 * units, batch)
-                back += d_reset * r[t]
-            back += d_now * z[t]
-            return back
+                np.matmul(into[:, 2 * units :], d_n, out=part)
+                d_r *= part
+                np.matmul(into[:, : 2 * units], of_state[: 2 * units], out=back)
+                back += np.multiply(part, r[t], out=part)
+            flat[t] = d.reshape(wide * units, batch).T
+            back += np.multiply(d_h, z[t], out=part)
+            np.copyto(d_h, back, where=now)
+        every = flat.reshape(steps * batch, wide * units)
+        d_recurrent = _rows(states[:-1]).T @ every[:, : 3 * units]
+        d_kernel = _rows(x.transpose(1, 0, 2)).T @ every[:, -3 * units :]
+        if reset_after:
+            d_recurrent = np.roll(d_recurrent, -units, axis=1)
+        else:
+            d_recurrent[:, 2 * units :] = _rows(heard.transpose(0, 2, 1)).T @ every[:, 2 * units :]
+        d_bias = None if bias is None else np.ones(len(every), every.dtype) @ every
+        if d_bias is not None and reset_after:
+            d_bias = np.stack([d_bias[units:], np.roll(d_bias[: 3 * units], -units)])
+        return input_gradient(kernel, flat[:, :, -3 * units :]), d_h.T, d_kernel, d_recurrent, d_bias, None, None
 
-        d_h = _back_through_time(step, d_outputs, d_h, hs, seen)
-        flat, flat_into = (_rows(a.reshape(steps, 3 * units, batch)) for a in (d, into))
-        d_x = (flat @ kernel.T).reshape(_by_time(x)).transpose(1, 0, 2)
-        d_recurrent = _rows(hs[:-1]).T @ flat_into
-        if not reset_after:
-            d_recurrent[:, 2 * units :] = _rows(heard).T @ flat[:, 2 * units :]
-        d_bias = None
-        if bias is not None:
-            d_bias = np.stack([flat.sum(axis=0), flat_into.sum(axis=0)]) if reset_after else flat.sum(axis=0)
-        return d_x, d_h.T, _rows(xs).T @ flat, d_recurrent, d_bias, None, None
-
-    return (_outputs(hs, seen), hs[-1].T), backward
+    return (shown(states, seen), states[-1]), backward
 
 
 # -- what both share ------------------------------------------------------------------------------------------------
@@ -247,37 +280,6 @@ def _features_first(x, h, kernel, recurrent_kernel, bias):
     return xs, gates, lay(recurrent_kernel.T), hs
 
 
-def _steps_seen(mask):
-    return None if mask is None else np.asarray(mask, bool).T[:, None]
-
-
-def _outputs(hs, seen):
-    """(batch, time, units); before the first seen step the output is zero, not the initial state."""
-    outputs = hs[1:] if seen is None else np.where(np.logical_or.accumulate(seen, axis=0), hs[1:], 0)
-    return outputs.transpose(2, 0, 1)
-
-
-def _back_through_time(step, d_outputs, d_h, hs, seen):
-    """The gradient of the initial state. step(t, gradient of state t + 1) keeps what it needs and returns state t's."""
-    d_h = np.zeros(hs.shape[1:], hs.dtype) if d_h is None else d_h.T
-    d_outputs = None if d_outputs is None else d_outputs.transpose(1, 2, 0)
-    d_output: Any = 0
-    for t in reversed(range(len(hs) - 1)):
-        if d_outputs is not None:
-            d_output = d_output + d_outputs[t]
-        if seen is None:
-            d_h, d_output = step(t, d_h + d_output), 0
-        else:  # a repeated output's gradient waits for the step that made it
-            d_h = np.where(seen[t], step(t, np.where(seen[t], d_h + d_output, 0)), d_h)
-            d_output = np.where(seen[t], 0, d_output)
-    return d_h
-
-
 def _rows(a):
-    """(time, features, batch) as (time batch, features): a step of a sample becomes a row."""
-    return np.ascontiguousarray(a.transpose(0, 2, 1)).reshape(-1, a.shape[1])
-
-
-def _by_time(x):
-    batch, steps, features = x.shape
-    return steps, batch, features
+    """(time, batch, features) as (time batch, features): a row for each step of a sample."""
+    return np.ascontiguousarray(a).reshape(-1, a.shape[2])

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from tinyllm import activations, initializers, regularizers
 from tinyllm.layers.arguments import positive
 from tinyllm.layers.base import Layer, Shape
+from tinyllm.ops import linear
 
 __all__ = ["Activation", "Dense"]
 
@@ -52,10 +51,7 @@ class Dense(Layer):
         features = self.kernel.shape[0]
         if x.shape[-1] != features:
             raise ValueError(f"Dense '{self.name}': expected inputs (..., {features}), found {x.shape}")
-        y = np.reshape(x, (-1, features)) @ self.kernel
-        if self.bias is not None:
-            y = y + self.bias
-        return self.activation(np.reshape(y, (*x.shape[:-1], self.units)))
+        return self.activation(linear(x, self.kernel, self.bias))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinyllm import activations, initializers, regularizers
-from tinyllm.autograd.kernels import lstm, lstm_from_rules
+from tinyllm.autograd.kernels import embedding_lookup, lstm, lstm_from_rules
 from tinyllm.autograd.recurrent_kernels import gru, gru_from_rules, simple_rnn, simple_rnn_from_rules
-from tinyllm.autograd.tensor import Tensor, as_array
+from tinyllm.autograd.tensor import Tensor, as_array, origin
 from tinyllm.layers.arguments import fraction, positive
 from tinyllm.layers.base import Layer, Shape
 from tinyllm.layers.dropout import dropout_mask
@@ -118,8 +118,8 @@ class Recurrent(Layer):
         if self.go_backwards:
             x, mask = x[:, ::-1], None if mask is None else mask[:, ::-1]
         x, keep = self._dropped(x) if training else (x, None)
-        weights = self.kernel, self.recurrent_kernel, self.bias
-        outputs, *states = self.over_time(x, *states, *weights, mask, keep=keep)
+        x, kernel = one_hot_product(x, self.kernel) if self.fused and keep is None else (x, self.kernel)
+        outputs, *states = self.over_time(x, *states, kernel, self.recurrent_kernel, self.bias, mask, keep=keep)
         if self.stateful:
             self.states = [as_array(state) for state in states]
         if mask is not None and self.zero_output_for_mask:
@@ -181,6 +181,18 @@ class Recurrent(Layer):
         if self.fused:
             del config["fused"]  # Keras knows no such argument, and reads our files
         return config
+
+
+def one_hot_product(x: Tensor, kernel: Tensor) -> tuple[Any, Tensor]:
+    """An x and a kernel with the same x @ kernel, in fewer operations where x was just looked up in a small table.
+
+    Row i of table @ kernel is what token i adds to the gates, and one_hot @ (table @ kernel) looks it up. A step then
+    multiplies as many numbers as there are tokens, not features, and the gradient of x is never needed.
+    """
+    table = origin(x, embedding_lookup)
+    if table is None or x.node is None or not len(table) <= min(x.shape[-1], x.shape[0] * x.shape[1] / 4):
+        return x, kernel
+    return np.eye(len(table), dtype=x.dtype)[x.node.args[1]], table @ kernel
 
 
 class SimpleRNN(Recurrent):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm.autograd.graph import PICK, Node, unbroadcast, walk
+from tinyllm.autograd.graph import PICK, Node, kernel_gradients, unbroadcast, walk
 from tinyllm.autograd.tensor import Tensor
 from tinyllm.visualize.describe import (
     brief,
@@ -207,8 +207,7 @@ def _raw_gradients(node: Node, g: Any) -> list[tuple[int, Any]]:
     if op is PICK:
         return [(0, g)]
     if node.backward is not None:
-        found = node.backward(*(g if isinstance(g, list) else [g]))
-        return [(i, found[i]) for i in on_graph if found[i] is not None]
+        return [(i, d) for i, d in enumerate(kernel_gradients(node, g)) if d is not None]
     derivatives = op.derivatives if op.variadic is None else [d for d, _ in zip(map(op.variadic, count()), node.args)]
     return [
         (i, derivatives[i](g, node.value, *node.args, **node.kwargs))
