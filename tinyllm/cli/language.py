@@ -55,7 +55,8 @@ def add_generate(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from tinyllm.pretraining import one_thread, train
+    from tinyllm.pretraining import train
+    from tinyllm.process import keep_memory, one_blas_thread
     from tinyllm.recipes import RECIPES, recipe
 
     if options.list:
@@ -68,7 +69,8 @@ def _train(options: argparse.Namespace) -> None:
     changes = dict(_setting(each) for each in options.set)
     if options.steps is not None:
         changes["steps"] = options.steps
-    with one_thread():
+    keep_memory()
+    with one_blas_thread():
         train(options.text, recipe(options.model, options.config, **changes), options.out, options.seed, options.resume)
     print(f"the model is in {os.path.join(options.out, 'model')}: tinyllm generate {options.out}")
 
