@@ -105,7 +105,8 @@ def _warn_of_masks(content: dict, where: str) -> None:
 
 
 def _slots(model: Any, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {f"{SLOT_GROUP}/{name}": value for name, value in tensors.items() if name not in model.named_weights}
+    named = model.named_weights
+    return {f"{SLOT_GROUP}/{name}": value for name, value in tensors.items() if name not in named}
 
 
 # -- reading --------------------------------------------------------------------------------------------------------
