@@ -40,5 +40,5 @@ def test_elsewhere_than_on_linux_nothing_happens(monkeypatch):
 
 def test_a_c_library_without_mallopt_is_left_alone(monkeypatch):
     monkeypatch.setattr(process.sys, "platform", "linux")
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: object())
     assert process.keep_memory() is False
