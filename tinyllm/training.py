@@ -17,6 +17,7 @@ from tinyllm.batches import (
     class_weights,
     hold_out,
     is_batches,
+    joined,
     rows_of,
     samples_in,
 )
@@ -245,7 +246,7 @@ class Trainable:
         return logs
 
     def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Any:
-        """The outputs for x, as an array (a list of them for several outputs).
+        """The outputs for x, as an array (a list or a dict of them for several outputs).
 
         Nothing is recorded, so two threads may predict with one model.
 
@@ -263,9 +264,7 @@ class Trainable:
             outputs = [mapped(as_array, self(part, training=False)) for part in parts]
         if not outputs:
             raise ValueError("predict: found no batches")
-        if isinstance(outputs[0], list):
-            return [np.concatenate(each) for each in zip(*outputs)]
-        return np.concatenate(outputs)
+        return joined(outputs)
 
     def train_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: dict | None = None, return_dict: bool = False

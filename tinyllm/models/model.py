@@ -1,5 +1,6 @@
 """Model: layers that form one model, as a graph of calls or as a class of your own."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from tinyllm.autograd import Tensor
 from tinyllm.layers import InputLayer, Layer, deserialize
-from tinyllm.layers.base import adopt, unique_names
+from tinyllm.layers.inner import adopt, unique_names
 from tinyllm.layers.symbolic import Call, mapped, shapes_of
 from tinyllm.models import graph
 from tinyllm.saving import save_model
@@ -44,7 +45,7 @@ class Model(Layer, Trainable):
 
     A model is a layer, too: another model may call it. A file holds graphs; of a class of your own save_weights()
     keeps the weights. With several inputs, fit and predict take a list of arrays in the order of `inputs`, or a dict by
-    the names of the Inputs.
+    the names of the Inputs, or by the keys where `inputs` is a dict.
     """
 
     preprocess: Any = None  # from texts to arrays (preprocessing.text.TextToIds); saved along
@@ -92,6 +93,16 @@ class Model(Layer, Trainable):
         """The layers, in the order of their first calls (of a class of your own: in that of its attributes)."""
         return self.inner
 
+    @property
+    def input(self) -> Any:
+        """The same as `inputs`."""
+        return self.inputs
+
+    @property
+    def output(self) -> Any:
+        """The same as `outputs`."""
+        return self.outputs
+
     def get_layer(self, name: str) -> Layer:
         """The layer of this name. ValueError, listing the names, if there is none."""
         names = {layer.name: layer for layer in self.layers}
@@ -121,7 +132,7 @@ class Model(Layer, Trainable):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.outputs is None:
-            raise NotImplementedError(f"{type(self).__name__} has no compute_output_shape(self, input_shape)")
+            return super().compute_output_shape(input_shape)
         return self._through(input_shape, lambda layer, shape, options: layer.compute_output_shape(shape))
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -159,7 +170,8 @@ class Model(Layer, Trainable):
 
     def _in_order(self, x: Any) -> Any:
         """The inputs as the graph has them: one, or a list."""
-        names = [symbol.call.layer.name for symbol in self._entries]
+        by_name = isinstance(self.inputs, dict)
+        names = list(self.inputs) if by_name else [symbol.call.layer.name for symbol in self._entries]
         if isinstance(x, dict):
             if x.keys() != set(names):
                 raise ValueError(
@@ -232,6 +244,13 @@ class Model(Layer, Trainable):
     def save(self, path: Any) -> None:
         """Write the model to a folder, or to a file of Keras's (.keras, .h5) by the path's ending; see save_model."""
         save_model(self, path)
+
+    def __deepcopy__(self, memo: dict) -> "Model":
+        copy.deepcopy(self._calls, memo)  # in their order: from the last one back, Python's stack would overflow
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        vars(made).update(copy.deepcopy(vars(self), memo))
+        return made
 
     def get_config(self) -> dict[str, Any]:
         """What makes a model like this one (without its weights), as JSON."""
