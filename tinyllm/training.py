@@ -22,9 +22,10 @@ from tinyllm.batches import (
     samples_in,
 )
 from tinyllm.callbacks import Callback, Checkpoint, History, ProgressBar
+from tinyllm.checks import positive
 from tinyllm.layers.base import mask_of
 from tinyllm.layers.symbolic import mapped
-from tinyllm.progress import Progress, callbacks_in, due, located, positive, reported, running
+from tinyllm.progress import Progress, callbacks_in, due, located, reported, running
 from tinyllm.saving.weights import load_weights, save_weights
 
 __all__ = ["Trainable"]

@@ -4,16 +4,14 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
+from tinyllm import checks
 
 __all__ = ["arguments", "fraction", "one_of", "positive", "single"]
 
 
 def positive(layer: str, argument: str, value: Any) -> int:
     """A positive whole number."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{layer}: {argument} must be a positive whole number; found {value!r}")
-    return int(value)
+    return checks.positive(f"{layer}: {argument}", value)
 
 
 def single(layer: str, argument: str, value: Any) -> int:
