@@ -1,6 +1,8 @@
 """Model: graphs of calls with several inputs and shared layers, classes of one's own, models inside models."""
 
 import copy
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -435,3 +437,41 @@ def test_input_and_output_are_what_the_model_was_made_with():
     model = pair()
     assert model.input is model.inputs
     assert model.output is model.outputs
+
+
+def test_a_graph_may_be_applied_at_each_time_step():
+    step = Input((4,))
+    inner = Model(step, Dense(2)(step))
+    x = Input((5, 4))
+    model = Model(x, TimeDistributed(inner)(x))
+    data = RNG.normal(size=(3, 5, 4))
+    expected = inner.predict(data.reshape(15, 4)).reshape(3, 5, 2)
+    np.testing.assert_allclose(model.predict(data), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["layer", "sequential", "own"])
+def test_threads_that_meet_an_unbuilt_model_build_it_once(kind):
+    class Slow(Layer):
+        def build(self, input_shape):
+            time.sleep(0.02)  # long enough for the other threads to arrive
+            self.w = self.add_weight("w", (input_shape[-1], 2))
+
+        def call(self, x):
+            return x @ self.w
+
+        def compute_output_shape(self, input_shape):
+            return (*input_shape[:-1], 2)
+
+    class Own(Model):
+        def __init__(self):
+            super().__init__()
+            self.slow = Slow()
+
+        def call(self, x, training=False):
+            return self.slow(x)
+
+    model = {"layer": Slow, "sequential": lambda: Sequential([Slow(), Slow()]), "own": Own}[kind]()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: model(np.ones((1, 3))).data, range(4)))
+    for each in found:
+        np.testing.assert_array_equal(each, found[0])

@@ -4,6 +4,7 @@ import copy
 import inspect
 import re
 from collections.abc import Callable
+from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,8 @@ from tinyllm.layers.symbolic import (
 )
 
 __all__ = ["Layer", "Shape", "all_layers", "mask_of"]
+
+BUILDING = RLock()  # two threads may show data to one model that has no weights yet
 
 
 class Layer:
@@ -182,13 +185,19 @@ class Layer:
 
     def ensure_built(self, input_shape: Any) -> None:
         """Build once; later inputs must agree with the first in every axis that weights depend on."""
-        if not self.built:
-            adopt(self, self.inner)
-            self.build(input_shape)
-            self.built = True
-            self.input_shape = input_shape
-            if self._initial is not None:
-                self.set_weights(self._initial)
+        if self.built:
+            return
+        with BUILDING:
+            if not self.built:
+                adopt(self, self.inner)
+                self._build_own(input_shape)
+                self.input_shape = input_shape
+                if self._initial is not None:
+                    self.set_weights(self._initial)
+                self.built = True  # last: from here on the other threads go on
+
+    def _build_own(self, input_shape: Any) -> None:
+        self.build(input_shape)
 
     def __call__(self, x: Any, *others: Any, **options: Any) -> Any:
         x = self._one_or_several(x, others)

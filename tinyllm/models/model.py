@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyllm.autograd import Tensor
 from tinyllm.layers import InputLayer, Layer, deserialize
-from tinyllm.layers.inner import adopt, unique_names
+from tinyllm.layers.inner import unique_names
 from tinyllm.layers.symbolic import Call, mapped, shapes_of
 from tinyllm.models import graph
 from tinyllm.saving import save_model
@@ -123,6 +123,11 @@ class Model(Layer, Trainable):
         """The outputs for the inputs. A class of your own writes it."""
         if self.outputs is None:
             raise NotImplementedError(f"{type(self).__name__} has no call(self, x, training=False)")
+        for symbol, each in zip(self._entries, x if isinstance(x, list) else [x]):
+            fits = each.ndim == symbol.ndim and all(n in (None, m) for n, m in zip(symbol.shape[1:], each.shape[1:]))
+            if not fits:
+                what = f"found {each.shape}"
+                raise ValueError(f"Model '{self.name}': the input '{symbol.call.layer.name}' is {symbol.shape}; {what}")
         return self._through(x, lambda layer, x, options: layer(x, **{"training": training, **options}))
 
     def _through(self, x: Any, apply: Callable) -> Any:
@@ -141,12 +146,9 @@ class Model(Layer, Trainable):
     def _masked(self, y: Any, mask: Any) -> Any:
         return y  # what comes out of the last layer has its mask
 
-    def ensure_built(self, input_shape: Any) -> None:
-        if not self.built:
-            adopt(self, self.inner)
-            if type(self).build is not Model.build:
-                self.build(input_shape)
-            self.built, self.input_shape = True, input_shape
+    def _build_own(self, input_shape: Any) -> None:
+        if type(self).build is not Model.build:  # else its layers are built when call() comes to them
+            self.build(input_shape)
 
     def build(self, input_shape: Any) -> None:
         """Make all weights for inputs of this shape (a list of shapes for several), for example (None, 5)."""
@@ -160,13 +162,7 @@ class Model(Layer, Trainable):
         return self._in_order(x) if self.outputs is not None else x
 
     def cast(self, x: Any) -> Any:
-        x = _each(lambda _, one: one if isinstance(one, Tensor) else np.asarray(one), x)
-        for symbol, each in zip(self._entries if self.outputs is not None else (), x if isinstance(x, list) else [x]):
-            fits = each.ndim == symbol.ndim and all(n in (None, m) for n, m in zip(symbol.shape[1:], each.shape[1:]))
-            if not fits:
-                what = f"found {each.shape}"
-                raise ValueError(f"Model '{self.name}': the input '{symbol.call.layer.name}' is {symbol.shape}; {what}")
-        return x
+        return _each(lambda _, one: one if isinstance(one, Tensor) else np.asarray(one), x)
 
     def _in_order(self, x: Any) -> Any:
         """The inputs as the graph has them: one, or a list."""
