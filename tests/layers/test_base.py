@@ -180,7 +180,7 @@ def test_a_weight_that_is_not_trainable_stays_and_has_no_penalty():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([(3,), "zeros"], r"add_weight: .*name is a text; found \(3,\): write shape=\.\.\."),
+        ([(3,), "zeros"], r"add_weight: .*name is a text; found \(3,\): write shape="),
         (["w", (None, 3), "zeros"], r"the weight 'w' would be \(None, 3\)"),
     ],
 )
@@ -273,3 +273,33 @@ def test_a_layer_that_forgot_to_initialise_its_base_says_so():
 
     with pytest.raises(AttributeError, match=r"Late: __init__ must begin with super\(\).__init__\(\)"):
         Late()(np.ones((1, 2)))
+
+
+def test_build_may_be_called_by_hand_and_counts():
+    class Outer(Layer):
+        def __init__(self):
+            super().__init__()
+            self.hidden = Linear(3, weights=[np.ones((4, 3)), np.zeros(3)])
+
+        def build(self, input_shape):
+            self.hidden.build(input_shape)
+
+        def call(self, x):
+            return self.hidden(x)
+
+    layer = Outer()
+    np.testing.assert_array_equal(layer(np.ones((1, 4))).data, [[4, 4, 4]])
+    assert list(layer.parameters) == ["linear/w", "linear/weight"]
+
+
+def test_a_build_that_fails_can_be_tried_again():
+    class Choosy(Linear):
+        def build(self, input_shape):
+            super().build(input_shape)
+            if input_shape[-1] != 4:
+                raise ValueError("4, please")
+
+    layer = Choosy(3)
+    with pytest.raises(ValueError, match="4, please"):
+        layer(np.ones((1, 5)))
+    assert layer(np.ones((1, 4))).shape == (1, 3)

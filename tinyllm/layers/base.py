@@ -4,6 +4,7 @@ import copy
 import inspect
 import re
 from collections.abc import Callable
+from functools import wraps
 from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -153,16 +154,14 @@ class Layer:
         """
         owner = f"{type(self).__name__} '{self.name}'"
         if not isinstance(name, str | None):
-            raise TypeError(
-                f"add_weight: {owner}: name is a text; found {name!r:.40}: write shape=..., initializer=..."
-            )
+            raise TypeError(f"add_weight: {owner}: name is a text; found {name!r:.40}: write shape=...")
         name = name or free_name("weight", self.own_parameters)
         if name in self.own_parameters:
             raise ValueError(f"add_weight: {owner} has a weight called '{name}' already; names must differ")
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if None in shape:
             raise ValueError(
-                f"{owner}: the weight '{name}' would be {shape}; the input's shape must say how long that is"
+                f"{owner}: the weight '{name}' would be {shape}; the input's shape must say how long it is"
             )
         value = initializers.get(initializer)(shape, self.generator, self.dtype)
         self.own_parameters[name] = Tensor(value, requires_grad=trainable)
@@ -191,13 +190,17 @@ class Layer:
             if not self.built:
                 adopt(self, self.inner)
                 self._build_own(input_shape)
-                self.input_shape = input_shape
-                if self._initial is not None:
-                    self.set_weights(self._initial)
-                self.built = True  # last: from here on the other threads go on
+                if not self.built:
+                    self._finish(input_shape)
 
     def _build_own(self, input_shape: Any) -> None:
         self.build(input_shape)
+
+    def _finish(self, input_shape: Any) -> None:
+        self.input_shape = input_shape
+        if self._initial is not None:
+            self.set_weights(self._initial)
+        self.built = True  # last: from here on the other threads go on
 
     def __call__(self, x: Any, *others: Any, **options: Any) -> Any:
         x = self._one_or_several(x, others)
@@ -254,6 +257,8 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _finished(cls.build)  # type: ignore[method-assign]
         cls._options = set(inspect.signature(cls.call).parameters) - {"self", "x"}
         own = inspect.signature(cls.__init__).parameters  # help() shows those that **options takes, too
         cls.__signature__ = inspect.Signature(
@@ -331,6 +336,23 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def _finished(build: Callable) -> Callable:
+    """build(), after which a layer counts as built, by whomever it was called; if it fails, nothing was added."""
+
+    @wraps(build)
+    def whole(self: Layer, input_shape: Any) -> None:
+        before = dict(self.own_parameters)
+        try:
+            build(self, input_shape)
+        except Exception:
+            self.own_parameters = before
+            raise
+        if type(self).build is whole:  # not a super().build()
+            self._finish(input_shape)
+
+    return whole
 
 
 def _layers_in(x: Any) -> list[Layer]:
