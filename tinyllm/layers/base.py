@@ -161,7 +161,7 @@ class Layer:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if None in shape:
             raise ValueError(
-                f"{owner}: the weight '{name}' would be {shape}; the input's shape must say how long it is"
+                f"{owner}: the weight '{name}' would be {shape}; the input's shape must say how long"
             )
         value = initializers.get(initializer)(shape, self.generator, self.dtype)
         self.own_parameters[name] = Tensor(value, requires_grad=trainable)
