@@ -212,3 +212,8 @@ def test_a_model_that_branches_loops_or_is_a_class_of_ones_own_keeps_its_head():
     for model in (own, Model(x, Dense(1)(Add()([x, hidden]))), Model(x, Dense(1)(twice(twice(x))))):
         with pytest.raises(ValueError, match="do not simply follow each other; make a Model"):
             replace_head(model, Dense(2))
+
+
+def test_a_vector_that_is_text_is_named():
+    with pytest.raises(ValueError, match="the vector of 'cat' does not hold numbers"):
+        load_embeddings(Embedding(3, 2), {"cat": ["x", "y"]}, {"cat": 1})

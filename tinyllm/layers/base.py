@@ -160,9 +160,7 @@ class Layer:
             raise ValueError(f"add_weight: {owner} has a weight called '{name}' already; names must differ")
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if None in shape:
-            raise ValueError(
-                f"{owner}: the weight '{name}' would be {shape}; the input's shape must say how long"
-            )
+            raise ValueError(f"{owner}: the weight '{name}' would be {shape}; the input's shape must say how long")
         value = initializers.get(initializer)(shape, self.generator, self.dtype)
         self.own_parameters[name] = Tensor(value, requires_grad=trainable)
         self._fixed |= set() if trainable else {name}

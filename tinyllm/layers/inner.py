@@ -41,7 +41,7 @@ def unique_names(owner: str, layers: list["Layer"]) -> None:
     for layer in layers:
         if layer.named and layer.name in taken:
             raise ValueError(
-                f"{owner}: there is a layer called '{layer.name}' already; names must differ: name='...' gives one"
+                f"{owner}: there is a layer called '{layer.name}' already; names must differ: give it a name='...'"
             )
         taken |= {layer.name} if layer.named else set()
     for layer in layers:

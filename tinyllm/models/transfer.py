@@ -139,7 +139,10 @@ def load_embeddings(embedding: Embedding, vectors: Any, tokenizer: Tokenizer | M
     embedding.ensure_built((None, embedding.input_length))
     rows = embedding.embeddings.data.copy()
     for word in (found := [word for word in ids if word in vectors]):
-        value = np.asarray(vectors[word], float)
+        try:
+            value = np.asarray(vectors[word], float)
+        except (TypeError, ValueError):
+            raise ValueError(f"load_embeddings: the vector of {word!r:.40} does not hold numbers") from None
         if value.shape != (embedding.output_dim,):
             raise ValueError(
                 f"load_embeddings: the vector of {word!r:.40} has shape {value.shape}; expected "
