@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd import no_grad
-from tinyllm.layers.base import all_layers
+from tinyllm.layers.inner import all_layers
 from tinyllm.models.model import Model
 from tinyllm.ops import cross_entropy_with_logits
 

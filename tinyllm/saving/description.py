@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyllm import losses, metrics, optimizers
 from tinyllm.layers import LAYERS, MODELS, Layer
-from tinyllm.layers.base import all_layers
+from tinyllm.layers.inner import all_layers
 from tinyllm.names import lookup
 from tinyllm.preprocessing.text import TextToIds
 from tinyllm.saving.manifest import FORMAT, VERSION, one_line, render
