@@ -33,8 +33,8 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"save: load_model does not know the class {kind}; known: {', '.join(sorted(kinds()))}; "
             "save_weights() keeps the weights of any class"
         )
-    if not model.named_weights:
-        raise ValueError("save: this model has no weights; add() layers that have some")
+    if not (model.layers or model.named_weights):
+        raise ValueError("save: this model has no layers; add() some")
     for layer in all_layers(model).values():
         if (LAYERS | MODELS).get(type(layer).__name__) is not type(layer):
             known = ", ".join(sorted(LAYERS | MODELS))
