@@ -85,6 +85,7 @@ class Watch(Callback):
 
     def on_train_begin(self, logs=None):
         self.began, self.looked, self.fresh = time.process_time(), 0.0, 0
+        self.prompt = [self.model.encode("\n")[0]]  # a new line begins: every text has one
         self.started = time.perf_counter()
         self.tokens_per_step = self.recipe.batch * self.recipe.accumulate * self.recipe.window
 
@@ -126,7 +127,7 @@ class Watch(Callback):
                 f"{start}step {step}/{self.recipe.steps}: training {logs['loss']:.4f}, "
                 f"validation {loss:.4f} nats, {tokens_per_second:,.0f} tokens/s, {left} left"
             )
-            print(_indented(self.model.generate(max_tokens=SAMPLE, temperature=0.8, seed=epoch)))
+            print(_indented(self.model.generate(self.prompt, SAMPLE, temperature=0.8, seed=epoch).lstrip()))
         self.looked += time.perf_counter() - before
 
     def on_train_end(self, logs=None):

@@ -41,7 +41,7 @@ def add_generate(commands: Any) -> None:
     """The command line of `tinyllm generate`."""
     write = commands.add_parser("generate", help="let a language model write")
     write.add_argument("model", metavar="MODEL", help="the folder of a run of `tinyllm train`, or of a saved model")
-    write.add_argument("--prompt", default="", help="what the text begins with")
+    write.add_argument("--prompt", default="\n", help="what the text begins with (default: a new line)")
     write.add_argument("--max-tokens", type=int, default=500, help="how long it may get (default: %(default)s)")
     write.add_argument("--greedy", action="store_true", help="always the most probable token")
     write.add_argument("--temperature", type=float, default=0.8, help="below 1 bolder, above 1 more even (%(default)s)")
@@ -98,6 +98,7 @@ def _generate(options: argparse.Namespace) -> None:
     if not isinstance(model, CausalLM):
         raise ValueError(f"{options.model} holds a {type(model).__name__}; generate takes what `tinyllm train` made")
     names = ("max_tokens", "greedy", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed")
+    print(options.prompt.lstrip("\n"), end="", flush=True)
     for piece in model.stream(options.prompt, **{name: getattr(options, name) for name in names}):
         print(piece, end="", flush=True)
     print()
