@@ -54,6 +54,8 @@ def train(
     sizes = fixed | recipe.sizes | ({"context": recipe.window} if recipe.model == "gpt" else {})
     model = model_class(tokenizer.vocab_size, **sizes, tokenizer=tokenizer, seed=seed)
     model.accumulate = recipe.accumulate
+    if isinstance(model, NGram):
+        return _counted(model, data, judge, recipe, out, seed, verbose)
     model.compile(_optimizer(recipe), SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
     sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     settings = asdict(recipe) | {"seed": seed, "parameters": model.count_params(), "text_sha256": sha256}
