@@ -141,7 +141,7 @@ def test_a_folder_with_a_run_is_not_written_over_and_other_settings_are_not_resu
     train(text, SMALL, tmp_path / "run", verbose=False)
     with pytest.raises(FileExistsError, match="holds a run already; resume it"):
         train(text, SMALL, tmp_path / "run", verbose=False)
-    with pytest.raises(ValueError, match="has learning_rate=0.001, not 0.1"):
+    with pytest.raises(ValueError, match=r"has learning_rate=0\.001, not 0\.1"):
         train(text, replace(SMALL, learning_rate=0.1), tmp_path / "run", resume=True, verbose=False)
 
 

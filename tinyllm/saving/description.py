@@ -82,13 +82,13 @@ def rebuild(content: dict, stored: dict[str, Spec], where: str, source: str) -> 
         """Let the layer make its weights as zeros, which costs no drawing, and only such as are stored."""
         add_weight = layer.add_weight
 
-        def checked(name: str, shape: tuple[int, ...], initializer: Any) -> Any:
+        def checked(name: str, shape: tuple[int, ...], initializer: Any = None, **options: Any) -> Any:
             spec = Spec(tuple(shape), layer.dtype)
             ending = f"/{layer.name}/{name}"  # behind the names of the layers around it
             found = [path for path in stored if f"/{path}".endswith(ending)] or [ending[1:]]
             if not any(stored.get(path) == spec for path in found):
                 _check_spec(found[0], spec, stored, source)
-            return add_weight(name, shape, "zeros")
+            return add_weight(name, shape, "zeros", **options)
 
         vars(layer)["add_weight"] = checked
         held.append(layer)
