@@ -61,6 +61,13 @@ class GPT(CausalLM):
         self.blocks = [Block(width, heads, depth, dropout, bias, name=f"block_{i}") for i in range(depth)]
         self.norm = LayerNormalization(epsilon=EPSILON, center=bias, name="norm")
 
+    @classmethod
+    def from_pretrained(cls, folder: Any) -> "GPT":
+        """GPT-2 as Hugging Face keeps it: config.json, model.safetensors, vocab.json and merges.txt in a folder."""
+        from tinyllm.models.gpt2 import load_gpt2
+
+        return load_gpt2(folder)
+
     def call(self, ids: Any, training: bool = False, cache: "Cache | None" = None) -> Any:
         start = 0 if cache is None else cache.length
         time = ids.shape[1]

@@ -7,8 +7,9 @@ A file that stands alone is sealed: its metadata is {"format": "tinyllm", "sha25
 
 import json
 import math
+import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from tinyllm.saving.manifest import MOST_JSON_BYTES, parse_json, sha256
 
 __all__ = [
     "Entry",
+    "MappedTensors",
     "Spec",
     "check_size",
     "pack",
@@ -32,6 +34,8 @@ __all__ = [
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"} | {
     f"{s}{8 * n}": f"<{s.lower()}{n}" for s in "IU" for n in (1, 2, 4, 8)
 }
+# What others write and we only read. NumPy has no bfloat16: it is the upper half of a float32, and becomes one.
+READ_ONLY = {"BF16": "<u2", "BOOL": "|b1"}
 NO_DIGEST = b"0" * 64
 SEALED = {"format": "tinyllm", "sha256": NO_DIGEST.decode()}
 
@@ -44,11 +48,12 @@ class Spec(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Where a tensor lies in the data."""
+    """Where a tensor lies in the data, and in which of the format's dtypes."""
 
     spec: Spec
     begin: int
     end: int
+    code: str
 
 
 def write_tensors(tensors: Mapping[str, Any], path: Any) -> None:
@@ -152,29 +157,60 @@ def read_header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, Entry],
 def _entry(entry: Any, where: str) -> Entry:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{where}: expected dtype, shape and data_offsets")
-    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
-        raise ValueError(f"{where}: dtype {entry['dtype']!r:.40} is none of {', '.join(DTYPES)}")
+    known = DTYPES | READ_ONLY
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in known:
+        raise ValueError(f"{where}: dtype {entry['dtype']!r:.40} is none of {', '.join(known)}")
     for key in ("shape", "data_offsets"):
         if not isinstance(entry[key], list) or any(type(n) is not int or not 0 <= n < 2**63 for n in entry[key]):
             raise ValueError(f"{where}: {key} must be a list of whole numbers, found {entry[key]!r:.80}")
     if len(entry["data_offsets"]) != 2 or len(entry["shape"]) > 32:
         raise ValueError(f"{where}: expected two offsets and at most 32 axes")
-    dtype, shape, (begin, end) = np.dtype(DTYPES[entry["dtype"]]), tuple(entry["shape"]), entry["data_offsets"]
+    dtype, shape, (begin, end) = np.dtype(known[entry["dtype"]]), tuple(entry["shape"]), entry["data_offsets"]
     needed = math.prod(shape) * dtype.itemsize
     if end - begin != needed or math.prod(n for n in shape if n) >= 2**60:
         raise ValueError(
             f"{where}: {dtype.name} {shape} takes {needed} bytes; its offsets {begin}, {end} say {end - begin}"
         )
-    return Entry(Spec(shape, dtype.newbyteorder("=")), begin, end)
+    read_as = np.dtype(np.float32) if entry["dtype"] == "BF16" else dtype.newbyteorder("=")
+    return Entry(Spec(shape, read_as), begin, end, entry["dtype"])
 
 
 def slice_tensors(layout: dict[str, Entry], data: bytes | memoryview) -> dict[str, np.ndarray]:
     """The arrays, in the machine's byte order, each with its own memory."""
-    arrays = {}
-    for name, (spec, begin, end) in layout.items():
-        stored = np.frombuffer(memoryview(data)[begin:end], spec.dtype.newbyteorder("<"))
-        arrays[name] = stored.astype(spec.dtype).reshape(spec.shape)
-    return arrays
+    return {name: _array(entry, memoryview(data)[entry.begin : entry.end]) for name, entry in layout.items()}
+
+
+def _array(entry: Entry, data: memoryview) -> np.ndarray:
+    stored = np.frombuffer(data, (DTYPES | READ_ONLY)[entry.code])
+    if entry.code == "BF16":
+        stored = (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored.astype(entry.spec.dtype).reshape(entry.spec.shape)
+
+
+class MappedTensors(Mapping):
+    """The named arrays of a large safetensors file, each read when it is asked for: never more than one in memory.
+
+    The file must not change meanwhile; a seal of ours is not checked. Raises what read_tensors() does.
+    """
+
+    def __init__(self, path: Any):
+        path = path_text(path, "MappedTensors")
+        name = os.path.basename(path)
+        if not os.path.lexists(path):
+            raise FileNotFoundError(f"MappedTensors: there is nothing at '{path}'")
+        with open_file(path, name) as (file, size):
+            self.layout, _, header = read_header(file, size, name)
+            self.data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))[len(header) :]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        entry = self.layout[name]
+        return _array(entry, self.data[entry.begin : entry.end])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layout)
+
+    def __len__(self) -> int:
+        return len(self.layout)
 
 
 def check_size(name: str, size: int, expected: Any) -> None:
