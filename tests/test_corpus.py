@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tinyllm.corpus import IGNORED, Lines, Streams, Windows, lines_of, split
+from tinyllm.corpus import IGNORED, Blanks, Lines, Streams, Windows, lines_of, split
 
 IDS = np.arange(100)
 
@@ -32,6 +32,16 @@ def test_a_window_is_followed_by_the_same_one_token_later():
 def test_every_window_can_be_drawn():
     drawn = Windows(np.arange(6), size=400, width=4, steps=1)[0][0]
     assert np.unique(drawn[:, 0]).tolist() == [0, 1]
+
+
+def test_blanks_hide_a_share_and_ask_for_what_stood_there():
+    ids = np.arange(1000) % 50
+    x, y = Blanks(ids, size=200, width=20, steps=1, blank=50)[0]
+    hidden = y != IGNORED
+    assert 0.13 < hidden.mean() < 0.17 and hidden.any(axis=1).all()
+    assert 0.75 < (x[hidden] == 50).mean() < 0.85 and not (x[~hidden] == 50).any()
+    restored = np.where(hidden, y, x)
+    np.testing.assert_array_equal((restored - restored[:, :1]) % 50, np.tile(np.arange(20), (200, 1)))
 
 
 def test_streams_go_on_where_the_last_batch_ended_and_begin_again_at_the_end():

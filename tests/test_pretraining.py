@@ -47,12 +47,16 @@ def test_a_run_leaves_its_numbers_and_the_best_model(text, tmp_path, capsys):
     assert shown.count("tokens/s") == 3 and "step 12/12" in shown and "    | " in shown
 
 
-@pytest.mark.parametrize("model", RECIPES)
+@pytest.mark.parametrize("model", sorted(RECIPES))
 @pytest.mark.parametrize("lines", [False, True])
 def test_every_model_learns_a_text_and_its_lines(model, lines, text, tmp_path):
-    small = {"gpt": {"width": 8}, "mlp": {"width": 8, "embedding": 4}, "bigram": {}, "ngram": {}}
+    if model == "bert" and lines:
+        pytest.skip("it reads running text")
+    small = {"gpt": {"width": 8}, "bert": {"width": 8}, "mlp": {"width": 8, "embedding": 4}, "bigram": {}, "ngram": {}}
     sizes = small.get(model, {"width": 8, "embedding": 4})
-    chosen = recipe(model, "small", **sizes, **{} if model == "ngram" else {"steps": 6, "every": 3, "batch": 2})
+    chosen = recipe(
+        model, "small", **sizes, **{} if model == "ngram" else {"steps": 6, "every": 3, "batch": 2, "accumulate": 2}
+    )
     chosen = replace(chosen, lines=lines, window=64 if lines else 8)
     metrics = train(text, chosen, tmp_path / "run", verbose=False)
     assert 0 < metrics["best_validation_nats"] < 6
@@ -118,7 +122,7 @@ def test_killed_in_the_midst_and_resumed_from_the_command_line_the_end_is_the_sa
         (b"ab\xffcd", [], "is not UTF-8: byte 0xFF at offset 2"),
         (b"abc", [], "each needs at least 2: give a longer text"),
         (b"abcdefghijklmnopqrstuvwxyz", [], "is shorter than one window of 32"),
-        (None, ["--model", "tcn"], "unknown model 'tcn'; known: bigram, gpt, gru"),
+        (None, ["--model", "tcn"], "unknown model 'tcn'; known: bert, bigram, gpt"),
         (None, ["--config", "huge"], "unknown config of the model gpt 'huge'; known: makemore, nanogpt-cpu, small"),
         (None, ["--set", "depth"], "--set takes NAME=VALUE"),
         (None, ["--set", "colour=3"], "the model gpt has no setting 'colour'; known: "),
@@ -162,7 +166,7 @@ def test_the_command_line_lists_trains_and_writes(text, tmp_path, capsys):
 
 
 def test_a_recipe_that_is_no_recipe_is_refused():
-    with pytest.raises(ValueError, match="unknown model 'x'; known: bigram"):
+    with pytest.raises(ValueError, match="unknown model 'x'; known: bert"):
         recipe("x")
     with pytest.raises(ValueError, match="batch must be a positive whole number; found True"):
         recipe("gpt", batch=True)

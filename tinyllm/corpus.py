@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["IGNORED", "Lines", "Split", "Streams", "Windows", "lines_of", "split"]
+__all__ = ["IGNORED", "Blanks", "Lines", "Split", "Streams", "Windows", "lines_of", "split"]
 
 IGNORED = -1  # a label that counts in no loss: there is nothing to predict
 
@@ -75,6 +75,31 @@ class Windows(_Drawn):
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rng.integers(0, len(self.ids) - len(self.offsets), self.size)[:, None] + self.offsets
         return self.ids[rows], self.ids[rows + 1]
+
+
+class Blanks(Windows):
+    """Batches (x, y) for BERT: windows with a share of the tokens hidden, and what stood there, IGNORED elsewhere.
+
+    Of the hidden ones 80 % become the blank, 10 % another token and 10 % stay as they are (Devlin et al. 2019, section
+    3.1): so the model must not trust any token blindly.
+    """
+
+    def __init__(
+        self, ids: np.ndarray, size: int, width: int, steps: int, blank: int, share: float = 0.15, seed: int = 0
+    ):
+        super().__init__(ids, size, width, steps, seed)
+        if not 0 < share < 1:
+            raise ValueError(f"Blanks: share is between 0 and 1; found {share}")
+        self.blank, self.share = blank, share
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        x, _ = super().__getitem__(i)
+        hidden = self.rng.random(x.shape) < self.share
+        hidden[:, 0] |= ~hidden.any(axis=1)  # each row has something to learn
+        kind = self.rng.random(x.shape)
+        others = self.rng.integers(0, self.blank, x.shape)
+        shown = np.where(kind < 0.8, self.blank, np.where(kind < 0.9, others, x))
+        return np.where(hidden, shown, x), np.where(hidden, x, IGNORED)
 
 
 class Streams:

@@ -20,9 +20,9 @@ import numpy as np
 
 from tinyllm import datasets
 from tinyllm.callbacks import Callback, Checkpoint
-from tinyllm.corpus import IGNORED, Lines, Streams, Windows, lines_of, split
+from tinyllm.corpus import IGNORED, Blanks, Lines, Streams, Windows, lines_of, split
 from tinyllm.losses import SparseCategoricalCrossentropy
-from tinyllm.models import NGram
+from tinyllm.models import CausalLM, NGram
 from tinyllm.models.recurrent_lm import CELLS
 from tinyllm.optimizers import AdamW, Group
 from tinyllm.pictures import figure
@@ -51,7 +51,7 @@ def train(
     prepare = _separate_lines if recipe.lines else _running_text
     tokenizer, data, judge = prepare(lines, recipe, seed)
     model_class, fixed = MODELS[recipe.model]
-    sizes = fixed | recipe.sizes | ({"context": recipe.window} if recipe.model == "gpt" else {})
+    sizes = fixed | recipe.sizes | ({"context": recipe.window} if recipe.model in ("gpt", "bert") else {})
     model = model_class(tokenizer.vocab_size, **sizes, tokenizer=tokenizer, seed=seed)
     sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     settings = asdict(recipe) | {"seed": seed, "parameters": model.count_params(), "text_sha256": sha256}
@@ -88,7 +88,7 @@ class Watch(Callback):
 
     def on_train_begin(self, logs=None):
         self.began, self.looked, self.fresh = time.process_time(), 0.0, 0
-        self.prompt = [self.model.encode("\n")[0]]  # a new line begins: every text has one
+        self.prompt = [self.model.tokenizer.encode("\n")[0]]  # a new line begins: every text has one
         self.started = time.perf_counter()
         self.tokens_per_step = self.recipe.batch * self.recipe.accumulate * self.recipe.window
 
@@ -130,7 +130,8 @@ class Watch(Callback):
                 f"{start}step {step}/{self.recipe.steps}: training {logs['loss']:.4f}, "
                 f"validation {loss:.4f} nats, {tokens_per_second:,.0f} tokens/s, {left} left"
             )
-            print(_indented(self.model.generate(self.prompt, SAMPLE, temperature=0.8, seed=epoch).lstrip()))
+            if isinstance(self.model, CausalLM):
+                print(_indented(str(self.model.generate(self.prompt, SAMPLE, temperature=0.8, seed=epoch)).lstrip()))
         self.looked += time.perf_counter() - before
 
     def on_train_end(self, logs=None):
@@ -183,6 +184,8 @@ def _running_text(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, Any
     size = recipe.batch * recipe.accumulate
     if recipe.sizes.get("carry"):
         data: Any = Streams(parts.train, size, recipe.window, recipe.every)
+    elif recipe.model == "bert":
+        data = Blanks(parts.train, size, recipe.window, recipe.every, blank=tokenizer.vocab_size, seed=seed)
     else:
         data = Windows(parts.train, size, recipe.window, recipe.every, seed)
     recurrent = recipe.model in CELLS and not recipe.sizes.get("carry")
@@ -202,6 +205,8 @@ def _separate_lines(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, A
     test = lines_of([ids[i] for i in order[:held_out]], boundary)
     x, y = lines_of([ids[i] for i in order[held_out:]], boundary)
     longest = max(x.shape[1], test[0].shape[1])
+    if recipe.model == "bert":
+        raise ValueError("lines: bert reads running text, not lines; leave out lines")
     if recipe.model == "gpt" and longest > recipe.window:
         raise ValueError(f"lines: the longest has {longest} tokens with its boundary; window={longest} holds it")
     data = Lines(x, y, recipe.batch * recipe.accumulate, recipe.every, seed)

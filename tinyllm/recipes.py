@@ -4,7 +4,7 @@ import inspect
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from tinyllm.models import GPT, MLPLM, Bigram, NGram, RecurrentLM
+from tinyllm.models import BERT, GPT, MLPLM, Bigram, NGram, RecurrentLM
 from tinyllm.names import lookup
 
 __all__ = ["MODELS", "RECIPES", "Recipe", "recipe"]
@@ -17,6 +17,7 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "mlp": (MLPLM, {}),
     "bigram": (Bigram, {}),
     "ngram": (NGram, {}),
+    "bert": (BERT, {}),
 }
 
 
@@ -100,6 +101,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
     },
     "bigram": {"small": Recipe("bigram", learning_rate=0.1, last_rate=0.01, weight_decay=0.0)},
+    # It fills in blanks: its loss is that of hidden tokens, and it does not write
+    "bert": {"small": Recipe("bert", {"depth": 2, "heads": 4, "width": 64}, window=32, batch=16, learning_rate=2e-3)},
     # Counted, in one pass: of a recipe only the text, its tokens and its lines matter
     "ngram": {"small": Recipe("ngram", {"order": 5}), "makemore": Recipe("ngram", {"order": 2}, lines=True)},
 }

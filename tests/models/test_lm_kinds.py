@@ -5,9 +5,9 @@ import pytest
 
 from tinyllm import gradcheck
 from tinyllm.autograd import Tensor
-from tinyllm.corpus import lines_of
+from tinyllm.corpus import IGNORED, Blanks, lines_of
 from tinyllm.losses import SparseCategoricalCrossentropy
-from tinyllm.models import GPT, MLPLM, Bigram, NGram, RecurrentLM, load_model
+from tinyllm.models import BERT, GPT, MLPLM, Bigram, NGram, RecurrentLM, load_model
 from tinyllm.preprocessing.tokenizers import BPETokenizer, CharacterTokenizer
 
 V = 7
@@ -147,6 +147,31 @@ def test_what_is_added_to_the_stream_starts_smaller_the_deeper_the_model():
     _ = model.weights
     assert 0.018 < block.mlp.kernel.data.std() < 0.022
     assert 0.018 / 4 < block.mlp_output.kernel.data.std() < 0.022 / 4  # sqrt(2 depth) = 4
+
+
+# BERT
+
+
+def test_bert_reads_in_both_directions_and_never_answers_with_a_blank():
+    model = shaken(BERT(V, context=8, depth=2, heads=2, width=8))
+    before = model(IDS).data
+    changed = IDS.copy()
+    changed[:, -1] = (changed[:, -1] + 1) % V
+    assert not np.allclose(before[:, 0], model(changed).data[:, 0]) and before.shape == (3, 8, V)
+    assert model.fill([1, model.blank, 2]).shape == (3, V)
+    np.testing.assert_allclose(model.fill([1, model.blank, 2]).sum(axis=-1), 1, rtol=1e-5)
+
+
+def test_bert_learns_to_fill_in_and_comes_back_from_its_file(tmp_path):
+    text = np.tile(np.arange(V), 60)
+    model = BERT(V, context=8, depth=1, heads=2, width=16)
+    model.compile("adam", SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
+    model.optimizer.learning_rate = 0.01
+    model.fit(Blanks(text, 32, 8, 150, model.blank), epochs=2, shuffle=False, verbose=0)
+    assert model.nats(text) < 0.7 < np.log(V)
+    assert model.fill([0, 1, model.blank, 3, 4])[2].argmax() == 2
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load_model(tmp_path / "model")(IDS).data, model(IDS).data)
 
 
 # Counting

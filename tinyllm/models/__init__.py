@@ -1,6 +1,7 @@
 """Models: layers put together, trained, used."""
 
 from tinyllm.layers import MODELS
+from tinyllm.models.bert import BERT
 from tinyllm.models.causal import CausalLM
 from tinyllm.models.gpt import GPT
 from tinyllm.models.language_model import LanguageModel
@@ -12,6 +13,7 @@ from tinyllm.models.sequential import Sequential
 from tinyllm.saving import load_model
 
 __all__ = [
+    "BERT",
     "GPT",
     "MLPLM",
     "Bigram",
@@ -25,4 +27,4 @@ __all__ = [
 ]
 
 # a model may be a layer of another
-MODELS |= {c.__name__: c for c in (Bigram, GPT, LanguageModel, MLPLM, Model, NGram, RecurrentLM, Sequential)}
+MODELS |= {c.__name__: c for c in (BERT, Bigram, GPT, LanguageModel, MLPLM, Model, NGram, RecurrentLM, Sequential)}

@@ -1,7 +1,6 @@
-"""CausalLM: what all models of the next token share: reading, scoring, writing, and what a file says of them."""
+"""CausalLM: what all models of the next token share: reading on, writing and scoring."""
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,13 @@ import numpy as np
 from tinyllm.autograd import no_grad
 from tinyllm.generation import Sampling, generate, stream
 from tinyllm.generation.text import encode, text_of, tokenizer_of
-from tinyllm.layers.inner import all_layers
-from tinyllm.models.model import Model
+from tinyllm.models.text_model import TextModel
 from tinyllm.ops import cross_entropy_with_logits
 
 __all__ = ["CausalLM", "one_row"]
 
 
-class CausalLM(Model):
+class CausalLM(TextModel):
     """A model of the next token, given those before it. A subclass makes its layers, and writes
 
         call(self, ids, training=False)   logits (batch, time, vocab_size): at each position the scores of what follows
@@ -30,36 +28,6 @@ class CausalLM(Model):
     """
 
     context: Any = None  # int | None
-    accumulate = 1
-
-    def __init__(
-        self, vocab_size: int, tokenizer: Any = None, name: str | None = None, seed: int = 0, dtype: Any = None
-    ):
-        super().__init__(name=name, seed=seed, dtype=dtype)
-        if isinstance(vocab_size, bool) or not isinstance(vocab_size, int) or vocab_size < 2:
-            found = f"found {vocab_size!r}"
-            raise ValueError(f"{type(self).__name__}: vocab_size must be a whole number of at least 2; {found}")
-        self.vocab_size = vocab_size
-        self.tokenizer = tokenizer
-
-    # -- training ---------------------------------------------------------------------------------------------------
-
-    def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Any]:
-        """One step; with `accumulate` parts of the batch one after another, whose gradients are added before it."""
-        if self.accumulate == 1:
-            return super().train_step(x, y, sample_weight)
-        if len(x) % self.accumulate:
-            raise ValueError(f"accumulate: {len(x)} rows do not divide into {self.accumulate} equal parts")
-        total = 0.0
-        for w in self.trainable_weights:
-            w.grad = None
-        for xs, ys in zip(np.split(x, self.accumulate), np.split(y, self.accumulate)):
-            prediction = self(xs, training=True)
-            loss = self.compute_loss(ys, prediction, sample_weight) / self.accumulate
-            loss.backward()
-            total += float(loss)
-        self.optimizer.apply_gradients([(w.grad, w) for w in self.trainable_weights])
-        return total, prediction
 
     # -- reading on -------------------------------------------------------------------------------------------------
 
@@ -141,39 +109,6 @@ class CausalLM(Model):
             each = cross_entropy_with_logits(self.scores(x[rows]), np.maximum(y[rows], 0))
             total += float(each[counted[rows]].sum(dtype=float))
         return total, int(counted.sum())
-
-    # -- description ------------------------------------------------------------------------------------------------
-
-    @property
-    def named_weights(self) -> dict[str, Any]:
-        if not self.built:
-            self.build((None, 1))
-        return super().named_weights
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return (*input_shape, self.vocab_size)
-
-    def summary(self) -> None:
-        _ = self.named_weights
-        super().summary()
-
-    def get_config(self) -> dict[str, Any]:
-        own = [name for name in inspect.signature(type(self)).parameters if name not in ("tokenizer", "dtype")]
-        config = {name: getattr(self, name) for name in own} | {"dtype": self.dtype.name}
-        return config if self.tokenizer is None else config | {"tokenizer": self.tokenizer.to_json()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], prepare: Callable | None = None) -> "CausalLM":
-        config = dict(config)
-        if "tokenizer" in config:
-            from tinyllm.preprocessing.tokenizers import tokenizer_from_json
-
-            config["tokenizer"] = tokenizer_from_json(config["tokenizer"])
-        model = cls(**config)
-        if prepare is not None:
-            for layer in all_layers(model).values():
-                prepare(layer)
-        return model
 
 
 def one_row(ids: Any) -> np.ndarray:

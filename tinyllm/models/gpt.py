@@ -104,12 +104,14 @@ class GPT(CausalLM):
 class Block(Layer):
     """x + attention(norm(x)), and then x + mlp(norm(x)): normalised before, not after (Radford et al. 2019)."""
 
-    def __init__(self, width: int, heads: int, depth: int, dropout: float, bias: bool, **options: Any):
+    def __init__(
+        self, width: int, heads: int, depth: int, dropout: float, bias: bool, causal: bool = True, **options: Any
+    ):
         super().__init__(**options)
         normal = RandomNormal(stddev=STANDARD_DEVIATION)
         # What is added to x depth times two is drawn smaller, so that x does not grow with the depth.
         adding = RandomNormal(stddev=STANDARD_DEVIATION / math.sqrt(2 * depth))
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.norm_1 = LayerNormalization(epsilon=EPSILON, center=bias, name="norm_1")
         self.attention = Dense(3 * width, use_bias=bias, kernel_initializer=normal, name="attention")
         self.attention_output = Dense(width, use_bias=bias, kernel_initializer=adding, name="attention_output")
@@ -125,7 +127,9 @@ class Block(Layer):
         return x + self.drop(self.mlp_output(hidden), training=training)
 
     def attend(self, qkv: Any, cache: "KeysAndValues | None") -> Any:
-        """Each position looks at itself and those before it: softmax(query key^T / sqrt(size)) value, head by head.
+        """Each position looks at itself and those before it (unless causal is False: at all), head by head.
+
+            softmax(query key^T / sqrt(size)) value
 
         qkv (batch, time, 3 width) are the queries, keys and values side by side; the result (batch, time, width).
         """
@@ -141,7 +145,7 @@ class Block(Layer):
                 query, key, value, None if time == 1 else _lower_right(time, key.shape[2])
             )
         else:
-            y = ops.scaled_dot_product_attention(query, key, value, causal=True)
+            y = ops.scaled_dot_product_attention(query, key, value, causal=self.causal)
         return np.reshape(np.transpose(y, (0, 2, 1, 3)), (batch, time, three // 3))
 
 
