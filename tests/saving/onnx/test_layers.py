@@ -58,6 +58,7 @@ OPEN = {
     "causal convolution": lambda: [Conv1D(4, 3, padding="causal", dilation_rate=2)],
     "same convolution": lambda: [Conv1D(4, 3, padding="same", strides=2)],
     "same dilated convolution": lambda: [Conv1D(4, 2, padding="same", dilation_rate=2)],
+    "same convolution of even width": lambda: [Conv1D(4, 4, padding="same")],
     "grouped convolution": lambda: [Conv1D(4, 3, groups=2, use_bias=False)],
     "max pooling": lambda: [MaxPooling1D(2)],
     "same max pooling": lambda: [MaxPooling1D(3, strides=2, padding="same")],

@@ -93,6 +93,15 @@ def test_attention_does_not_look_at_padding(causal, tmp_path):
     compare(itself, [[IDS], [IDS[:1, :3]]], tmp_path / "model.onnx")
     crossed = graph(lambda a, b: MultiHeadAttention(2, 3)(masked(a), masked(b), use_causal_mask=causal), 2)
     compare(crossed, [[IDS, IDS[::-1, :4]]], tmp_path / "model.onnx")
+    three = graph(lambda a, b, c: MultiHeadAttention(2, 3)(masked(a), masked(b), masked(c), use_causal_mask=causal), 3)
+    compare(three, [[IDS, IDS[::-1, :4], np.roll(IDS, 1, axis=0)[:, :4]]], tmp_path / "model.onnx")
+
+
+def test_double_precision_stays_double(tmp_path):
+    layers = [Embedding(7, 3, mask_zero=True, dtype="float64"), LSTM(4, return_sequences=True, dtype="float64")]
+    model = Sequential([*layers, GlobalAveragePooling1D(dtype="float64")])
+    model.build((None, None))
+    compare(shaken(model), [IDS.astype(float)], tmp_path / "model.onnx", 1e-12)
 
 
 def test_attention_takes_masks_in_its_call(tmp_path):
