@@ -22,7 +22,7 @@ from torch.nn import functional as f
 
 from tinyllm import Tensor, ops
 from tinyllm.autograd.kernels import KERNELS
-from tinyllm.memory import keep_memory
+from tinyllm.process import keep_memory
 
 SECONDS = 2.0  # for each kernel
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ Ours is model.train_step of a compiled Sequential; PyTorch's is nn modules, loss
 its defaults, zero_grad(set_to_none=True). One process, the same number of threads (default 1), in turn: a busy machine
 disturbs both alike. Median and minimum in ms; the ratio is the median of the ratios of neighbours in time.
 --fused adds a line with PyTorch's Adam(fused=True), which is not its default; train_on_batch is train_step with the
-averages of an epoch around it. Memory is kept (tinyllm.memory.keep_memory) for both; --plain-memory leaves it alone.
+averages of an epoch around it. Memory is kept (tinyllm.process.keep_memory) for both; --plain-memory leaves it alone.
 """
 
 import argparse
@@ -35,8 +35,8 @@ from torch import nn
 
 from tinyllm.layers import GRU, LSTM, Dense, Embedding
 from tinyllm.losses import SparseCategoricalCrossentropy
-from tinyllm.memory import keep_memory
 from tinyllm.models import Sequential
+from tinyllm.process import keep_memory
 
 torch.set_num_threads(ARGUMENTS.threads)
 RNG = np.random.default_rng(0)

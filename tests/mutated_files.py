@@ -1,10 +1,10 @@
-"""Model files that were changed, by accident or to do harm, are refused in one line: no crash, no hang, no memory eaten.
+"""Model files that were changed, by accident or to do harm, are refused in one line: no crash, no hang, little memory.
 
-    python -m tests.mutated_files 2000       2,000 changed files; prints what was found, exit code 1 if anything is wrong
+    python -m tests.mutated_files 2000       2,000 changed files; prints what was found, exit code 1 if any is wrong
 
-Every format that is read is changed: a folder, .h5, .keras, .weights.h5, .safetensors. Changed "as it is", a file must be
-refused whatever was done. Then come files of somebody who knows the formats: sealed again after the change, without a
-seal at all (as Keras writes them), with links, bombs, members of another model. Those may be read where nothing that
+Every format that is read is changed: a folder, .h5, .keras, .weights.h5, .safetensors. Changed "as it is", a file must
+be refused whatever was done. Then come files of somebody who knows the formats: sealed again after the change, without
+a seal at all (as Keras writes them), with links, bombs, members of another model. Those may be read where nothing that
 counts was changed, but must do no harm; the links, bombs and strangers must be refused.
 """
 

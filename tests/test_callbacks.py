@@ -545,3 +545,42 @@ def test_where_the_number_of_batches_is_not_known_they_are_counted(monkeypatch):
 
 def test_all_callbacks_are_public():
     assert all(issubclass(getattr(callbacks, name), Callback) for name in callbacks.__all__)
+
+
+def test_nan_is_no_improvement_and_any_number_improves_on_it(tmp_path):
+    stopping = EarlyStopping("q", mode="min", patience=5)
+    best = ModelCheckpoint(
+        tmp_path / "{epoch}.safetensors", "q", mode="min", save_best_only=True, save_weights_only=True
+    )
+    stopping.model = best.model = model()
+    stopping.on_train_begin()
+    for epoch, value in enumerate([float("nan"), 2.0, float("nan"), 1.0]):
+        for each in (stopping, best):
+            each.on_epoch_end(epoch, {"q": value})
+    assert (stopping.best, stopping.best_epoch) == (1.0, 3)
+    assert sorted(os.listdir(tmp_path)) == ["2.safetensors", "4.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["{}", "{epoch:zz}", "{"])
+def test_a_file_name_that_cannot_be_filled_in_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=r"ModelCheckpoint: '.*'.*; write, say, \{epoch:02d\}"):
+        model().fit(X, Y, verbose=0, callbacks=ModelCheckpoint(tmp_path / name))
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="LambdaCallback: on_epoch_end is a function; found 3"):
+        LambdaCallback(on_epoch_end=3)
+    with pytest.raises(TypeError, match=r"schedule is a function of the epoch; found 0\.1"):
+        LearningRateScheduler(0.1)
+
+
+def test_a_callback_may_train_the_model_too(tmp_path):
+    class Again(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if len(self.model.progress.callbacks) > 1:  # the outer fit's
+                self.model.fit(X, Y, verbose=0, callbacks=())
+
+    made = model()
+    made.fit(X, Y, batch_size=2, verbose=0, epochs=2, callbacks=[Again(), Checkpoint(tmp_path, every=1)])
+    assert checkpoints.steps_in(str(tmp_path)) == [4, 3]
+    assert made.progress is None

@@ -24,7 +24,7 @@ INDEX = {
     "document_program.predictions": "models/test_document_program.py::test_the_predictions_lie_where_44_runs_of_keras_lie",
     "document_program.generation": "models/test_document_program.py::test_its_generation_raises_the_type_error_that_keras_raises_and_says_what_to_do",
     "document_program.api_intended": "models/test_document_program.py::test_the_class_is_where_the_probability_is_above_a_half_not_the_argmax",
-    "document_program.save_h5": "saving/test_hdf5.py::test_a_file_that_keras_3_wrote_gives_the_predictions_that_keras_gave",
+    "document_program.save_h5": "saving/test_keras_files.py::test_a_file_that_keras_3_wrote_gives_the_predictions_that_keras_gave",
     "document_program.char_level_variant": "preprocessing/test_text.py::test_the_sentences_of_the_document_by_character",
     "document_program.char_lm_repair.floor": "models/test_language_model.py::test_it_reaches_the_floor_on_the_three_sentences",
     "document_program.char_lm_repair.greedy": "models/test_language_model.py::test_it_reproduces_every_sentence_from_its_first_character",

@@ -16,6 +16,7 @@ __all__ = [
     "class_weights",
     "hold_out",
     "is_batches",
+    "joined",
     "rows_of",
     "samples_in",
 ]
@@ -31,6 +32,15 @@ def samples_in(x: Any) -> int:
 def rows_of(x: Any, rows: Any) -> Any:
     """These rows of an array, or of each array in a list or dict."""
     return mapped(lambda each: each[rows], x)
+
+
+def joined(parts: list) -> Any:
+    """The arrays one behind the other; in lists or dicts of arrays, those in the same place."""
+    if isinstance(parts[0], dict):
+        return {name: joined([part[name] for part in parts]) for name in parts[0]}
+    if isinstance(parts[0], list):
+        return [joined(list(those)) for those in zip(*parts)]
+    return np.concatenate(parts)
 
 
 class Batches:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.tensor import as_array
-from tinyllm.layers.base import all_layers
+from tinyllm.layers.inner import all_layers
 from tinyllm.saving.files import exclusive, open_file, write_atomically
 from tinyllm.saving.manifest import MOST_JSON_BYTES, fingerprint, parse_json, seal, sha256
 from tinyllm.saving.safetensors import check_size, pack, read_layout, slice_tensors

@@ -98,7 +98,9 @@ class _Scaled(Initializer):
 
     def draw(self, shape, rng):
         window = math.prod(shape[:-2])  # a convolution's kernel: how many inputs each output sees
-        fan_in, fan_out = (window * shape[-2], window * shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
+        fan_in, fan_out = (
+            (window * shape[-2], window * shape[-1]) if len(shape) > 1 else (math.prod(shape), math.prod(shape))
+        )
         variance = self.scale / (fan_in if self.mode == "in" else (fan_in + fan_out) / 2)
         if self.normal:
             return _truncated_normal(shape, rng) * np.sqrt(variance)

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from tinyllm.batches import Batches
 from tinyllm.callbacks import Callback
+from tinyllm.checks import positive
 
-__all__ = ["Progress", "callbacks_in", "due", "located", "positive", "reported", "running"]
+__all__ = ["Progress", "callbacks_in", "due", "located", "reported", "running"]
 
 
 @dataclass
@@ -48,13 +47,13 @@ def running(model: Any, progress: Progress) -> Iterator[None]:
         progress.interrupted = True
         signal.signal(signal.SIGINT, usual)
 
-    model.progress = progress
+    before, model.progress = model.progress, progress
     if ours:
         signal.signal(signal.SIGINT, wait)
     try:
         yield
     finally:
-        model.progress = None  # it holds the data
+        model.progress = before  # None, or that of the fit() whose callback called this one; it holds the data
         if ours:
             signal.signal(signal.SIGINT, usual)
 
@@ -65,12 +64,6 @@ def located(where: str) -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise FloatingPointError(f"{where}: {error}") from None
-
-
-def positive(what: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{what} must be a positive whole number; found {value!r}")
-    return int(value)
 
 
 def due(frequency: int | Sequence[int], epoch: int) -> bool:

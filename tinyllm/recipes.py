@@ -4,7 +4,7 @@ import inspect
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from tinyllm.models import GPT, MLPLM, Bigram, RecurrentLM
+from tinyllm.models import GPT, MLPLM, Bigram, NGram, RecurrentLM
 from tinyllm.names import lookup
 
 __all__ = ["MODELS", "RECIPES", "Recipe", "recipe"]
@@ -16,10 +16,11 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "rnn": (RecurrentLM, {"cell": "rnn"}),
     "mlp": (MLPLM, {}),
     "bigram": (Bigram, {}),
+    "ngram": (NGram, {}),
 }
 
 
-NOT_SIZES = {"vocab_size", "tokenizer", "name", "seed", "dtype", "cell"}  # of a model's arguments
+NOT_SIZES = {"vocab_size", "tokenizer", "name", "seed", "dtype", "cell", "sizes"}  # of a model's arguments
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
     },
     "bigram": {"small": Recipe("bigram", learning_rate=0.1, last_rate=0.01, weight_decay=0.0)},
+    # Counted, in one pass: of a recipe only the text, its tokens and its lines matter
+    "ngram": {"small": Recipe("ngram", {"order": 5}), "makemore": Recipe("ngram", {"order": 2}, lines=True)},
 }
 
 

@@ -10,7 +10,6 @@ import os
 import time
 import urllib.request
 from collections.abc import Iterable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tinyllm.ops import lstm
 from tinyllm.preprocessing.cleaning import clean_texts
 from tinyllm.preprocessing.sequence import pad_sequences
 from tinyllm.preprocessing.text import TextToIds, Tokenizer
+from tinyllm.process import one_blas_thread
 
 __all__ = ["tour"]
 
@@ -48,7 +48,7 @@ def tour(text: str | Path | None = None, plot: str | Path | None = None, out: st
     for folder in (out, plot):  # so does a folder that cannot be written
         if folder is not None:
             _make_folder(Path(folder))
-    with _one_blas_thread():
+    with one_blas_thread():
         curves = {"classifier": classifier(Path(out)), "sentences": sentences()}
         curves["language_model"] = language_model(
             lines, "the corpus that comes along" if text is None else text, Path(out)
@@ -258,15 +258,6 @@ def _make_folder(path: Path) -> None:
         raise OSError(f"'{path}' cannot be a folder for results: {why}; choose another") from None
     if not os.access(path, os.W_OK):
         raise PermissionError(f"'{path}': no permission to write there; choose another folder")
-
-
-def _one_blas_thread() -> Any:
-    """At these sizes a second BLAS thread gains nothing, and on a busy machine it costs a lot."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return nullcontext()
-    return threadpool_limits(1, "blas")
 
 
 def _pyplot() -> Any:

@@ -17,13 +17,15 @@ from tinyllm.batches import (
     class_weights,
     hold_out,
     is_batches,
+    joined,
     rows_of,
     samples_in,
 )
 from tinyllm.callbacks import Callback, Checkpoint, History, ProgressBar
+from tinyllm.checks import positive
 from tinyllm.layers.base import mask_of
 from tinyllm.layers.symbolic import mapped
-from tinyllm.progress import Progress, callbacks_in, due, located, positive, reported, running
+from tinyllm.progress import Progress, callbacks_in, due, located, reported, running
 from tinyllm.saving.weights import load_weights, save_weights
 
 __all__ = ["Trainable"]
@@ -245,7 +247,7 @@ class Trainable:
         return logs
 
     def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> Any:
-        """The outputs for x, as an array (a list of them for several outputs).
+        """The outputs for x, as an array (a list or a dict of them for several outputs).
 
         Nothing is recorded, so two threads may predict with one model.
 
@@ -263,9 +265,7 @@ class Trainable:
             outputs = [mapped(as_array, self(part, training=False)) for part in parts]
         if not outputs:
             raise ValueError("predict: found no batches")
-        if isinstance(outputs[0], list):
-            return [np.concatenate(each) for each in zip(*outputs)]
-        return np.concatenate(outputs)
+        return joined(outputs)
 
     def train_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: dict | None = None, return_dict: bool = False

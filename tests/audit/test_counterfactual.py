@@ -20,6 +20,9 @@ from tinyllm.preprocessing.text import TextToIds, Tokenizer
         ("Alice told Bob", {"Alice": "Bob"}, "Bob told Alice"),
         ("他爱她", {"他": "她"}, "她爱他"),
         ("这是he的书", {"he": "she"}, "这是she的书"),
+        ("他们和其他人", {"他": "她", "其他": "其他"}, "她们和其他人"),
+        ("\U00020bb7he\u91ce", {"he": "she"}, "\U00020bb7she\u91ce"),  # a rare Chinese character, beyond 16 bits
+        ("he\u0301 he", {"he": "she"}, "he\u0301 she"),  # an e and its accent
         ("a.b and axb", {"a.b": "c"}, "c and axb"),
         ("one two", {"one": "two", "two": "three"}, "two three"),
     ],

@@ -94,6 +94,8 @@ def test_nobody_selected_at_all_has_no_ratio():
 def test_the_four_fifths_rule_holds_at_exactly_four_fifths():
     groups = ["A"] * 5 + ["B"] * 5
     assert "four-fifths rule: kept (0.800)" in str(fairness_report([1] * 10, [1] * 5 + [1, 1, 1, 1, 0], groups))
+    small = [1] * 8 + [0] * 92 + [1] * 10 + [0] * 90  # 0.08 / 0.1 < 0.8 in floating point
+    assert "four-fifths rule: kept (0.800)" in str(fairness_report([1] * 200, small, ["A"] * 100 + ["B"] * 100))
     assert "four-fifths rule: broken (0.600)" in str(fairness_report([1] * 10, [1] * 5 + [1, 1, 1, 0, 0], groups))
 
 
@@ -108,11 +110,12 @@ def test_the_four_fifths_rule_holds_at_exactly_four_fifths():
         (([1, 0], [1, 0], ["A"]), "found 2 labels, 2 predictions and 1 groups"),
         (([1, 0], [1, 0], ["A", None]), r"groups\[1\] is None; name each sample's group"),
         (([1, 0], [1, 0], [1.0, float("nan")]), r"groups\[1\] is nan"),
+        (([1, 0], [1, 0], ["A", ["B"]]), r"groups\[1\] is \['B'\]; name the group by a text or a number"),
         (([[1, 0]], [1, 0], ["A", "B"]), r"y_true must be \(samples,\) or \(samples, 1\); found \(1, 2\)"),
     ],
 )
 def test_what_cannot_be_compared_is_named(arguments, message):
-    with pytest.raises(ValueError, match=f"fairness_report: .*{message}"):
+    with pytest.raises((ValueError, TypeError), match=f"fairness_report: .*{message}"):
         fairness_report(*arguments)
 
 
@@ -121,3 +124,23 @@ def test_texts_in_place_of_lists_are_refused():
         fairness_report([1, 0], [1, 0], "AB")
     with pytest.raises(TypeError, match="y_true must hold 0 and 1; found <U3"):
         fairness_report(["yes", "no"], [1, 0], ["A", "B"])
+
+
+def test_the_groups_may_come_from_a_generator():
+    assert fairness_report(*DATA[:2], (name for name in DATA[2])) == fairness_report(*DATA)
+
+
+def test_three_groups_are_compared_by_their_extremes():
+    report = fairness_report([1, 0] * 3, [1, 0, 1, 1, 0, 0], list("AABBCC"))
+    assert report.measures == {
+        "demographic_parity_difference": 1.0,
+        "disparate_impact_ratio": 0.0,
+        "equal_opportunity_difference": 1.0,
+        "equalized_odds_difference": 1.0,
+        "accuracy_gap": 0.5,
+    }
+
+
+def test_groups_whose_names_look_alike_stay_apart():
+    report = fairness_report([1, 0, 1, 0], [1, 0, 1, 1], [1, 1, "1", "1"])
+    assert list(report.to_dict()["groups"]) == ["1", "'1'"]

@@ -115,6 +115,7 @@ CASES |= {
     "attention, causal": (scaled_dot_product_attention, [*QKV, None, True]),
     "attention, mask": (scaled_dot_product_attention, [*QKV, LOOK, False]),
     "attention, mask and causal": (scaled_dot_product_attention, [*QKV, LOOK, True]),
+    "attention, numbers for a mask, causal": (scaled_dot_product_attention, [*QKV, LOOK * 2, True]),
     "attention, a mask each": (scaled_dot_product_attention, [*QKV, np.stack([LOOK, ~LOOK]), False]),
     "attention, numbers for a mask": (scaled_dot_product_attention, [*QKV, LOOK * 2, False]),
     "attention of one query": (scaled_dot_product_attention, [normal(1, 4), *(a[0] for a in QKV[1:]), None, False]),

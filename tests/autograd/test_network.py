@@ -147,6 +147,8 @@ ERRORS = {
     "ops.scaled_dot_product_attention(x, x[..., :1], x)": (
         "scaled_dot_product_attention: shapes (2, 4, 2), (2, 4, 1), (2, 4, 2), (): query is (..., m, features)"
     ),
+    "ops.scaled_dot_product_attention(h[0], h, h)": "query is (..., m, features), key (..., n, features)",
+    "ops.scaled_dot_product_attention(h, h[0], h)": "query is (..., m, features), key (..., n, features)",
     "ops.linear(x, kernel[0, :1])": "linear: shapes (2, 4, 2), (1, 2): x is (..., features)",
     "ops.linear(x, kernel[0], h)": "linear: shapes (2, 4, 2), (2, 2), (2, 3): x is (..., features)",
     "ops.gru(x, h, np.ones((2, 5)), np.ones((3, 9)))": "gru: shapes (2, 4, 2), (2, 3), (2, 5)",

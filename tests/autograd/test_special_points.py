@@ -10,6 +10,7 @@ import pytest
 from tinyllm import Tensor, gradcheck
 from tinyllm.autograd.functions import concatenate, erf, erfc, log_softmax, logsumexp, rsqrt, softmax
 from tinyllm.autograd.kernels import embedding_lookup, lstm, lstm_from_rules
+from tinyllm.autograd.recurrent_kernels import gru, gru_from_rules
 
 INF, NAN = np.inf, np.nan
 
@@ -151,6 +152,16 @@ def test_the_lstm_computes_in_the_widest_of_its_dtypes():
     )
     h, c, recurrent = (np.random.default_rng(i).standard_normal(s) for i, s in [(2, (2, 2)), (3, (2, 2)), (4, (2, 8))])
     fused, readable = (f(Tensor(x), h, c, kernel, recurrent, None) for f in (lstm, lstm_from_rules))
+    for a, b in zip(fused, readable):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-13)
+
+
+def test_the_gru_computes_in_the_widest_of_its_dtypes():
+    x, kernel = (
+        (np.random.default_rng(i).integers(-16, 16, s) / 8).astype(np.float32) for i, s in [(0, (2, 3, 2)), (1, (2, 6))]
+    )
+    h, recurrent = (np.random.default_rng(i).standard_normal(s) for i, s in [(2, (2, 2)), (3, (2, 6))])
+    fused, readable = (f(Tensor(x), h, kernel, recurrent, None) for f in (gru, gru_from_rules))
     for a, b in zip(fused, readable):
         np.testing.assert_allclose(a.data, b.data, rtol=1e-13)
 

@@ -1,4 +1,4 @@
-"""Makes graph_keras3.keras, graph_keras3.weights.h5 and graph_keras3.json with Keras: python tests/golden/keras_files.py
+"""Makes graph_keras3.keras, .weights.h5 and .json with Keras: python tests/golden/keras_files.py
 
 A graph with two inputs, an embedding with padding and its reader, both shared, a Sequential inside, attention, and an
 LSTM that begins with another's states; the JSON holds inputs, Keras's predictions, and Keras's description of it.

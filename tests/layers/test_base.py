@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinyllm import Tensor
-from tinyllm.layers import LSTM, Dense, Dropout, Embedding, InputLayer, Layer, deserialize
+from tinyllm.layers import LSTM, Dense, Dropout, Embedding, Input, InputLayer, Layer, deserialize
 
 LAYERS = [
     Dense(3, activation="relu", use_bias=False, kernel_initializer="he_normal", name="one"),
@@ -136,3 +136,170 @@ def test_a_layer_without_call_says_so():
 def test_an_input_shape_is_a_tuple():
     with pytest.raises(TypeError, match=r"Dense: input_shape is a tuple such as \(5,\); found 5"):
         Dense(1, input_shape=5)
+
+
+# Layers of one's own, as Keras's guides write them
+
+
+class Linear(Layer):
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = units
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="random_normal", name="w")
+        self.b = self.add_weight(shape=self.units, regularizer="l2")
+
+    def call(self, inputs):
+        return inputs @ self.w + self.b
+
+
+def test_add_weight_takes_keywords_and_has_defaults():
+    layer = Linear(3)
+    layer(np.ones((2, 4)))
+    assert {name: w.shape for name, w in layer.parameters.items()} == {"w": (4, 3), "weight": (3,)}
+    assert float(layer.losses[0]) == pytest.approx(0.01 * float((layer.b.data**2).sum()), rel=1e-6)
+
+
+def test_a_weight_that_is_not_trainable_stays_and_has_no_penalty():
+    class Scale(Layer):
+        def build(self, input_shape):
+            self.a = self.add_weight()
+            self.n = self.add_weight(shape=(), initializer="ones", trainable=False, regularizer="l2")
+
+        def call(self, x):
+            return x * self.a * self.n
+
+    layer = Scale()
+    layer(np.ones((2, 4)))
+    assert list(layer.parameters) == ["weight", "weight_1"]
+    assert [layer.trainable_weights, layer.non_trainable_weights] == [[layer.a], [layer.n]]
+    assert layer.losses == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([(3,), "zeros"], r"add_weight: .*name is a text; found \(3,\): write shape="),
+        (["w", (None, 3), "zeros"], r"the weight 'w' would be \(None, 3\)"),
+    ],
+)
+def test_a_weight_that_cannot_be_made_is_named(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Layer().add_weight(*arguments)
+
+
+def test_a_second_weight_of_the_same_name_is_refused_and_not_forgotten():
+    layer = Layer()
+    layer.add_weight("w", (2,))
+    with pytest.raises(ValueError, match="has a weight called 'w' already"):
+        layer.add_weight("w", (3,))
+
+
+def test_inner_layers_are_found_in_lists_and_dicts_however_deep():
+    class Deep(Layer):
+        def __init__(self):
+            super().__init__()
+            self.heads = {"a": Dense(2), "b": [Dense(2), (Dense(2),)]}
+
+        def call(self, x):
+            return self.heads["b"][1][0](self.heads["b"][0](self.heads["a"](x)))
+
+    layer = Deep()
+    layer(np.ones((1, 2)))
+    assert [name for name in layer.parameters if name.endswith("kernel")] == [
+        "dense/kernel",
+        "dense_1/kernel",
+        "dense_2/kernel",
+    ]
+
+
+def test_a_weight_that_two_inner_layers_share_counts_once():
+    class Twin(Layer):
+        def __init__(self, shared, **options):
+            super().__init__(**options)
+            self.shared = shared
+
+        def call(self, x):
+            return self.shared(x)
+
+    class Pair(Layer):
+        def __init__(self):
+            super().__init__()
+            shared = Dense(2)
+            self.a, self.b = Twin(shared, name="a"), Twin(shared, name="b")
+
+        def call(self, x):
+            return self.b(self.a(x))
+
+    layer = Pair()
+    layer(np.ones((1, 2)))
+    assert list(layer.parameters) == ["a/dense/kernel", "a/dense/bias"]
+    assert len(layer.trainable_weights) == len(layer.get_weights()) == 2
+    assert layer.count_params() == 6
+
+
+def test_the_output_shape_of_a_layer_of_ones_own_is_found_by_trying():
+    class Halves(Layer):
+        def call(self, x):
+            return x[:, :, :2], np.mean(x, axis=1)
+
+    assert Halves().compute_output_shape((None, None, 5)) == [(None, None, 2), (None, 5)]
+    layer = Linear(3)
+    assert layer.compute_output_shape((None, 4)) == (None, 3)
+    assert not layer.built
+
+
+def test_a_call_that_does_not_take_the_shape_says_which_and_why():
+    class Narrow(Layer):
+        def call(self, x):
+            return x @ np.ones((2, 2))
+
+    with pytest.raises(ValueError, match=r"Narrow 'narrow': on zeros \(None, 3\) call\(\) raised ValueError: matmul"):
+        Narrow().compute_output_shape((None, 3))
+
+
+def test_several_tensors_for_a_layer_of_one_input_are_refused():
+    x = Tensor(np.ones((1, 3)))
+    for several in ([x, x], [Input((3,)), Input((3,))]):
+        with pytest.raises(TypeError, match=r"Dense 'dense': expected one input, found 2: Concatenate"):
+            Dense(1)(several)
+
+
+def test_a_layer_that_forgot_to_initialise_its_base_says_so():
+    class Late(Layer):
+        def __init__(self):
+            self.hidden = Dense(1)
+
+    with pytest.raises(AttributeError, match=r"Late: __init__ must begin with super\(\).__init__\(\)"):
+        Late()(np.ones((1, 2)))
+
+
+def test_build_may_be_called_by_hand_and_counts():
+    class Outer(Layer):
+        def __init__(self):
+            super().__init__()
+            self.hidden = Linear(3, weights=[np.ones((4, 3)), np.zeros(3)])
+
+        def build(self, input_shape):
+            self.hidden.build(input_shape)
+
+        def call(self, x):
+            return self.hidden(x)
+
+    layer = Outer()
+    np.testing.assert_array_equal(layer(np.ones((1, 4))).data, [[4, 4, 4]])
+    assert list(layer.parameters) == ["linear/w", "linear/weight"]
+
+
+def test_a_build_that_fails_can_be_tried_again():
+    class Choosy(Linear):
+        def build(self, input_shape):
+            super().build(input_shape)
+            if input_shape[-1] != 4:
+                raise ValueError("4, please")
+
+    layer = Choosy(3)
+    with pytest.raises(ValueError, match="4, please"):
+        layer(np.ones((1, 5)))
+    assert layer(np.ones((1, 4))).shape == (1, 3)

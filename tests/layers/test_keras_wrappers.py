@@ -181,7 +181,7 @@ def test_keras_makes_the_same_layer_of_our_configuration(keras, name):  # noqa: 
 def test_every_argument_of_keras_is_known_or_named_here(keras):  # noqa: F811
     import inspect
 
-    from tinyllm.layers.base import arguments
+    from tinyllm.layers.arguments import arguments
 
     everywhere = {"self", "kwargs", "seed", "use_cudnn", "lora_rank", "lora_alpha", "quantization_config"}
     missing = {

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tinyllm.layers import LSTM, Dense, Embedding
-from tinyllm.models import LanguageModel, Sequential
+from tinyllm.layers import LSTM, Concatenate, Dense, Embedding, Input
+from tinyllm.models import LanguageModel, Model, Sequential
 from tinyllm.models.card import latency, model_card, threads
 from tinyllm.models.transfer import freeze
 from tinyllm.preprocessing.report import data_report
@@ -96,3 +96,10 @@ def test_what_makes_no_card_is_named(tmp_path):
         card.save(tmp_path)
     with pytest.raises(ValueError, match="is no folder"):
         card.save(tmp_path / "none" / "card.md")
+
+
+def test_a_model_of_several_inputs_has_a_card():
+    a, b = Input((3,)), Input((2,))
+    model = Model([a, b], Dense(1)(Concatenate()([a, b])))
+    card = model_card(model, [np.ones((4, 3)), np.ones((4, 2))], "A toy.", runs=1)
+    assert (card.parameters, [kind for _, kind, *_ in card.layers][-1]) == (6, "Dense")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyllm.layers import Dense
-from tinyllm.models import Sequential
+from tinyllm.layers import Concatenate, Dense, Input
+from tinyllm.models import Model, Sequential
 from tinyllm.models.ensemble import Ensemble, hard_vote, soft_vote
 
 CASE = json.loads((Path(__file__).parents[1] / "golden" / "fairness.json").read_text())["ensembling"]
@@ -120,3 +120,17 @@ def test_weights_that_are_none_are_refused(weights):
 def test_nan_is_no_probability():
     with pytest.raises(ValueError, match="nan is no probability"):
         soft_vote([[[np.nan]]])
+
+
+def test_the_probabilities_may_come_from_a_generator():
+    np.testing.assert_array_equal(soft_vote(each for each in MEMBERS), soft_vote(MEMBERS))
+
+
+def test_members_with_several_inputs_are_asked_too():
+    def member(seed):
+        a, b = Input((3,)), Input((2,))
+        return Model([a, b], Dense(1, "sigmoid")(Concatenate()([a, b])), seed=seed)
+
+    models, x = [member(seed) for seed in range(3)], [X, X[:, :2]]
+    expected = np.mean([model.predict(x) for model in models], axis=0)
+    np.testing.assert_allclose(Ensemble(models).predict(x), expected, rtol=1e-6)

@@ -1,5 +1,9 @@
 """Model: graphs of calls with several inputs and shared layers, classes of one's own, models inside models."""
 
+import copy
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -350,3 +354,124 @@ def test_a_graph_trains_like_keras():
     found = ours.fit(X, Y, **settings).history
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
+
+
+# What Keras's guides write
+
+
+def test_outputs_may_be_a_dict():
+    x = Input((3,))
+    model = Model(x, {"one": Dense(1)(x), "two": [Dense(2)(x)]})
+    found = model.predict(np.ones((40, 3)))
+    assert (found["one"].shape, found["two"][0].shape) == ((40, 1), (40, 2))
+    with pytest.raises(TypeError, match="returns a dict of outputs, which only the outermost model may"):
+        model(Input((3,)))
+
+
+def test_the_keys_of_a_dict_of_inputs_are_their_names():
+    first, second = Input((3,)), Input((3,), name="other")
+    model = Model(inputs={"u": first, "v": second}, outputs=Add()([first, second]))
+    x = {"v": np.full((2, 3), 5.0), "u": np.ones((2, 3))}
+    np.testing.assert_array_equal(model.predict(x), np.full((2, 3), 6.0))
+    with pytest.raises(ValueError, match="its inputs are u, v; found u, other"):
+        model.predict({"u": x["u"], "other": x["v"]})
+
+
+def test_a_class_of_ones_own_may_be_called_in_a_graph():
+    class Block(Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = Dense(7)
+
+        def call(self, inputs, training=False):
+            return self.hidden(inputs)
+
+    x = Input((3,))
+    model = Model(x, Dense(1)(Block()(x)))
+    assert [layer.input_shape for layer in model.layers[1:]] == [(None, 3), (None, 7)]
+    assert model.predict(np.ones((2, 3))).shape == (2, 1)
+
+
+def test_a_layer_inside_two_models_is_trained_once_a_step():
+    shared = Dense(1, use_bias=False, kernel_initializer="ones", name="shared")
+    inputs = [Input((1,)) for _ in range(3)]
+    first, second = (Model(x, shared(x), name=name) for x, name in zip(inputs, "ab"))
+    model = Model(inputs[2], Add()([first(inputs[2]), second(inputs[2])]))
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((1, 1)), np.zeros(1))
+    assert model.count_params() == 1
+    assert shared.get_weights()[0] == pytest.approx(1 - 0.01 * 2 * 2 * 2)  # (2 w)^2 falls with 8 w
+    with pytest.raises(ValueError, match="'a/shared' and 'b/shared' are one layer"):
+        model.get_config()
+
+
+def test_a_model_cut_out_of_another_comes_back_from_its_description():
+    x = Input((3,))
+    ends = [Dense(4)(x), Dense(4)(x)]
+    model = Model(ends, Dense(1)(Add()(ends)))
+    again = Model.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    data = [np.ones((2, 4)), np.zeros((2, 4))]
+    np.testing.assert_array_equal(again.predict(data), model.predict(data))
+
+
+def test_a_description_whose_output_nothing_gives_is_refused():
+    config = pair().get_config()
+    config["outputs"] = {"tensor": ["nobody", 0, 0]}
+    with pytest.raises(ValueError, match=r"Model: nothing gives \('nobody', 0, 0\)"):
+        Model.from_config(config)
+
+
+def test_a_deep_model_can_be_copied_and_the_copy_has_weights_of_its_own():
+    x = y = Input((2,))
+    for _ in range(200):
+        y = Dense(2)(y)
+    model = Model(x, y)
+    twin = copy.deepcopy(model)
+    np.testing.assert_array_equal(twin.predict(np.ones((1, 2))), model.predict(np.ones((1, 2))))
+    twin.set_weights([w * 0 for w in twin.get_weights()])
+    assert model.predict(np.ones((1, 2))).any()
+
+
+def test_input_and_output_are_what_the_model_was_made_with():
+    model = pair()
+    assert model.input is model.inputs
+    assert model.output is model.outputs
+
+
+def test_a_graph_may_be_applied_at_each_time_step():
+    step = Input((4,))
+    inner = Model(step, Dense(2)(step))
+    x = Input((5, 4))
+    model = Model(x, TimeDistributed(inner)(x))
+    data = RNG.normal(size=(3, 5, 4))
+    expected = inner.predict(data.reshape(15, 4)).reshape(3, 5, 2)
+    np.testing.assert_allclose(model.predict(data), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["layer", "sequential", "own"])
+def test_threads_that_meet_an_unbuilt_model_build_it_once(kind):
+    class Slow(Layer):
+        def build(self, input_shape):
+            time.sleep(0.02)  # long enough for the other threads to arrive
+            self.w = self.add_weight("w", (input_shape[-1], 2))
+
+        def call(self, x):
+            return x @ self.w
+
+        def compute_output_shape(self, input_shape):
+            return (*input_shape[:-1], 2)
+
+    class Own(Model):
+        def __init__(self):
+            super().__init__()
+            self.slow = Slow()
+
+        def call(self, x, training=False):
+            return self.slow(x)
+
+    model = {"layer": Slow, "sequential": lambda: Sequential([Slow(), Slow()]), "own": Own}[kind]()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: model(np.ones((1, 3))).data, range(4)))
+    for each in found:
+        np.testing.assert_array_equal(each, found[0])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tinyllm.layers import LSTM, Bidirectional, Dense, Embedding, GlobalAveragePooling1D
-from tinyllm.models import LanguageModel, Sequential
+from tinyllm.layers import LSTM, Add, Bidirectional, Dense, Embedding, GlobalAveragePooling1D, Input
+from tinyllm.models import LanguageModel, Model, Sequential
 from tinyllm.models.transfer import freeze, load_embeddings, read_vectors, replace_head, unfreeze
 from tinyllm.preprocessing.text import Tokenizer
 
@@ -186,3 +186,34 @@ def test_a_table_that_is_too_small_is_named():
         ValueError, match=r"the word 'dog' has id 3 and the table rows 0..2; input_dim must be at least 4"
     ):
         load_embeddings(Embedding(3, 2), {}, fitted())
+
+
+def test_the_head_of_a_graph_is_replaced_where_its_layers_follow_each_other():
+    x = Input((3,))
+    old = Model(x, Dense(1)(Dense(3, name="base")(x)))
+    new = replace_head(old, Dense(2))
+    np.testing.assert_array_equal(new.get_weights()[0], old.get_weights()[0])
+    assert new.predict(np.ones((2, 3))).shape == (2, 2)
+
+
+def test_a_model_that_branches_loops_or_is_a_class_of_ones_own_keeps_its_head():
+    class Own(Model):
+        def __init__(self):
+            super().__init__()
+            self.last, self.first = Dense(1), Dense(3)  # not in the order of call()
+
+        def call(self, x, training=False):
+            return self.last(self.first(x))
+
+    x, twice = Input((3,)), Dense(3)
+    hidden = Dense(3)(x)
+    own = Own()
+    own.build((None, 3))
+    for model in (own, Model(x, Dense(1)(Add()([x, hidden]))), Model(x, Dense(1)(twice(twice(x))))):
+        with pytest.raises(ValueError, match="do not simply follow each other; make a Model"):
+            replace_head(model, Dense(2))
+
+
+def test_a_vector_that_is_text_is_named():
+    with pytest.raises(ValueError, match="the vector of 'cat' does not hold numbers"):
+        load_embeddings(Embedding(3, 2), {"cat": ["x", "y"]}, {"cat": 1})

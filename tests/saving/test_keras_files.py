@@ -164,7 +164,8 @@ def test_an_edited_weight_a_changed_order_and_an_edited_manifest_are_refused(tmp
 
 def test_a_file_cut_short_anywhere_is_refused(saved):
     data = saved.read_bytes()
-    for length in range(0, len(data), max(64, len(data) // 200)):
+    cuts = 25 if saved.suffix == ".h5" else 200  # of an .h5 without its end a process of its own must say what is wrong
+    for length in [*range(0, len(data), len(data) // cuts), len(data) - seal.LENGTH, len(data) - 1]:
         saved.write_bytes(data[:length])
         refusal(saved)
 

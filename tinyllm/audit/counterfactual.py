@@ -9,12 +9,13 @@ import numpy as np
 
 from tinyllm.autograd.tensor import as_array
 from tinyllm.pictures import table
+from tinyllm.preprocessing.augmentation import CJK
 from tinyllm.preprocessing.text import check_texts
 
 __all__ = ["Counterfactual", "counterfactual", "swap_words"]
 
 # A letter or digit of a script that puts spaces between its words; Chinese and Japanese do not.
-WORD = r"[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+WORD = rf"[^\W{CJK}]"
 
 
 def swap_words(text: str, swaps: Mapping[str, str]) -> str:
@@ -57,8 +58,9 @@ def _swapper(swaps: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def _bounded(word: str) -> str:
+    """The pattern of a whole word; an accent may be a character of its own, after its letter."""
     before = f"(?<!{WORD})" if re.match(WORD, word[0]) else ""
-    after = f"(?!{WORD})" if re.match(WORD, word[-1]) else ""
+    after = f"(?!{WORD}|[\u0300-\u036f])" if re.match(WORD, word[-1]) else ""
     return before + re.escape(word) + after
 
 

@@ -33,11 +33,7 @@ def demographic_parity_difference(y_pred: Any, groups: Sequence[Hashable]) -> fl
     >>> demographic_parity_difference([1, 1, 0, 0], ["A", "A", "B", "B"])
     1.0
     """
-    return _gap(
-        "demographic_parity_difference",
-        _by_group("demographic_parity_difference", None, y_pred, groups),
-        "selection_rate",
-    )
+    return _measured("demographic_parity_difference", None, y_pred, groups)
 
 
 def disparate_impact_ratio(y_pred: Any, groups: Sequence[Hashable]) -> float:
@@ -49,12 +45,7 @@ def disparate_impact_ratio(y_pred: Any, groups: Sequence[Hashable]) -> float:
     >>> disparate_impact_ratio([1, 1, 1, 0], ["A", "A", "B", "B"])
     0.5
     """
-    found = _by_group("disparate_impact_ratio", None, y_pred, groups).values()
-    rates = [each["selection_rate"] for each in found]
-    least, most = min(rates), max(rates)
-    if not most:
-        raise ValueError("disparate_impact_ratio: y_pred is 1 in no group, and 0 / 0 is no ratio")
-    return least / most
+    return _measured("disparate_impact_ratio", None, y_pred, groups)
 
 
 def equal_opportunity_difference(y_true: Any, y_pred: Any, groups: Sequence[Hashable]) -> float:
@@ -66,9 +57,7 @@ def equal_opportunity_difference(y_true: Any, y_pred: Any, groups: Sequence[Hash
     >>> equal_opportunity_difference([1, 1, 1, 1], [1, 1, 1, 0], ["A", "A", "B", "B"])
     0.5
     """
-    return _gap(
-        "equal_opportunity_difference", _by_group("equal_opportunity_difference", y_true, y_pred, groups), "tpr"
-    )
+    return _measured("equal_opportunity_difference", y_true, y_pred, groups)
 
 
 def equalized_odds_difference(y_true: Any, y_pred: Any, groups: Sequence[Hashable]) -> float:
@@ -80,9 +69,7 @@ def equalized_odds_difference(y_true: Any, y_pred: Any, groups: Sequence[Hashabl
     >>> equalized_odds_difference([1, 0, 1, 0], [1, 1, 1, 0], ["A", "A", "B", "B"])
     1.0
     """
-    caller = "equalized_odds_difference"
-    rates = _by_group(caller, y_true, y_pred, groups)
-    return max(_gap(caller, rates, rate) for rate in ("tpr", "fpr"))
+    return _measured("equalized_odds_difference", y_true, y_pred, groups)
 
 
 def accuracy_gap(y_true: Any, y_pred: Any, groups: Sequence[Hashable]) -> float:
@@ -91,7 +78,7 @@ def accuracy_gap(y_true: Any, y_pred: Any, groups: Sequence[Hashable]) -> float:
     >>> accuracy_gap([1, 0, 1, 0], [1, 0, 1, 1], ["A", "A", "B", "B"])
     0.5
     """
-    return _gap("accuracy_gap", _by_group("accuracy_gap", y_true, y_pred, groups), "accuracy")
+    return _measured("accuracy_gap", y_true, y_pred, groups)
 
 
 @dataclass(frozen=True)
@@ -111,12 +98,14 @@ class FairnessReport:
         first = table(["group", *next(iter(self.groups.values()))], rows)
         second = table(["measure", "value"], [[n, "-" if v is None else f"{v:.3f}"] for n, v in self.measures.items()])
         ratio = self.measures["disparate_impact_ratio"]
-        rule = [] if ratio is None else [f"four-fifths rule: {'kept' if ratio >= 0.8 else 'broken'} ({ratio:.3f})"]
+        kept = ratio is not None and ratio > 0.8 - 1e-9  # 0.08 / 0.1 is a little below 0.8
+        rule = [] if ratio is None else [f"four-fifths rule: {'kept' if kept else 'broken'} ({ratio:.3f})"]
         return "\n".join([first, "", second, *rule, *(f"note: {note}" for note in self.notes)])
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for json.dumps; a group is called by its name as text."""
-        groups = {str(name): dict(each) for name, each in self.groups.items()}
+        """All of it, for json.dumps; a group is called by its name as text (1 and "1" by how they are written)."""
+        text = str if len(set(map(str, self.groups))) == len(self.groups) else repr
+        groups = {text(name): dict(each) for name, each in self.groups.items()}
         return {"groups": groups, "measures": dict(self.measures), "notes": list(self.notes)}
 
 
@@ -132,19 +121,17 @@ def fairness_report(y_true: Any, y_pred: Any, groups: Sequence[Hashable]) -> Fai
     rates = _by_group("fairness_report", y_true, y_pred, groups)
     measures: dict[str, float | None] = {}
     notes: list[str] = []
-    for measure in (demographic_parity_difference, disparate_impact_ratio):
-        _measured(measures, notes, measure, y_pred, groups)
-    for other in (equal_opportunity_difference, equalized_odds_difference, accuracy_gap):
-        _measured(measures, notes, other, y_true, y_pred, groups)
+    for name, measure in MEASURES.items():
+        try:
+            measures[name] = measure(name, rates)
+        except ValueError as error:
+            measures[name] = None
+            notes.append(str(error))
     return FairnessReport(rates, measures, notes)
 
 
-def _measured(measures: dict[str, float | None], notes: list[str], measure: Callable, *arguments: Any) -> None:
-    try:
-        measures[measure.__name__] = measure(*arguments)
-    except ValueError as error:
-        measures[measure.__name__] = None
-        notes.append(str(error))
+def _measured(name: str, y_true: Any, y_pred: Any, groups: Any) -> float:
+    return MEASURES[name](name, _by_group(name, y_true, y_pred, groups))
 
 
 def _by_group(caller: str, y_true: Any, y_pred: Any, groups: Any) -> dict[Any, dict[str, Any]]:
@@ -158,6 +145,8 @@ def _by_group(caller: str, y_true: Any, y_pred: Any, groups: Any) -> dict[Any, d
         found = f"{len(labels)} labels, {len(answers)} predictions and {len(names)} groups"
         raise ValueError(f"{caller}: one of each per sample is needed; found {found}")
     for i, name in enumerate(names):
+        if not isinstance(name, Hashable):
+            raise TypeError(f"{caller}: groups[{i}] is {name!r:.40}; name the group by a text or a number")
         if name is None or name != name or name == "":
             raise ValueError(f"{caller}: groups[{i}] is {name!r}; name each sample's group, or leave the sample out")
     members: dict[Any, list[int]] = {}
@@ -189,6 +178,23 @@ def _gap(caller: str, rates: dict[Any, dict[str, Any]], rate: str) -> float:
             )
     values = [each[rate] for each in rates.values()]
     return max(values) - min(values)
+
+
+def _ratio(caller: str, rates: dict[Any, dict[str, Any]]) -> float:
+    values = [each["selection_rate"] for each in rates.values()]
+    if not max(values):
+        raise ValueError(f"{caller}: y_pred is 1 in no group, and 0 / 0 is no ratio")
+    return min(values) / max(values)
+
+
+# Each is a function of its own name, for its errors, and of the rates of each group.
+MEASURES: dict[str, Callable[[str, dict[Any, dict[str, Any]]], float]] = {
+    "demographic_parity_difference": lambda name, rates: _gap(name, rates, "selection_rate"),
+    "disparate_impact_ratio": _ratio,
+    "equal_opportunity_difference": lambda name, rates: _gap(name, rates, "tpr"),
+    "equalized_odds_difference": lambda name, rates: max(_gap(name, rates, rate) for rate in ("tpr", "fpr")),
+    "accuracy_gap": lambda name, rates: _gap(name, rates, "accuracy"),
+}
 
 
 def _zeros_and_ones(caller: str, what: str, values: Any) -> np.ndarray:

@@ -180,7 +180,7 @@ def attention_from_rules(query, key, value, mask=None, causal=False):
     scores = query @ np.swapaxes(key, -1, -2) / math.sqrt(np.shape(query)[-1])
     if causal:
         below = np.tril(np.ones(np.shape(scores)[-2:], bool))
-        mask = below if mask is None else below & as_array(mask)
+        mask = below if mask is None else below & np.asarray(as_array(mask), bool)
     if mask is None:
         return softmax(scores) @ value
     mask = np.broadcast_to(np.asarray(as_array(mask), bool), np.shape(scores))

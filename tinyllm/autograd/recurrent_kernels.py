@@ -161,12 +161,12 @@ def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
     if bias is not None and bias.shape != ((2, 3 * units) if reset_after else (3 * units,)):
         raise ValueError("the bias is (2, 3 units) with reset_after, (3 units,) without; or None")
     for_input, for_state = (None, None) if bias is None else bias if reset_after else (bias, None)
-    xs, gates, recurrent, hs = _features_first(x, h, kernel, recurrent_kernel, for_input)
+    gates, recurrent, hs = _features_first(x, h, kernel, recurrent_kernel, for_input)
     z, r, n = (gates[:, k * units : (k + 1) * units] for k in range(3))
     heard = np.empty_like(hs[1:])  # what the candidate hears of the state: R_n h + b before the reset, or r h after it
     product = np.empty_like(gates[0])
     seen = steps_seen(mask)
-    for t in range(len(xs)):
+    for t in range(len(gates)):
         zr = gates[t, : 2 * units]
         if reset_after:
             np.matmul(recurrent, hs[t], out=product)
@@ -233,12 +233,12 @@ def gru(x, h, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True):
             back += np.multiply(d_h, z[t], out=part)
             np.copyto(d_h, back, where=now)
         every = flat.reshape(steps * batch, wide * units)
-        d_recurrent = _rows(states[:-1]).T @ every[:, : 3 * units]
-        d_kernel = _rows(x.transpose(1, 0, 2)).T @ every[:, -3 * units :]
+        d_recurrent = states[:-1].reshape(-1, units).T @ every[:, : 3 * units]
+        d_kernel = x.transpose(1, 0, 2).reshape(-1, x.shape[2]).T @ every[:, -3 * units :]
         if reset_after:
             d_recurrent = np.roll(d_recurrent, -units, axis=1)
         else:
-            d_recurrent[:, 2 * units :] = _rows(heard.transpose(0, 2, 1)).T @ every[:, 2 * units :]
+            d_recurrent[:, 2 * units :] = heard.transpose(0, 2, 1).reshape(-1, units).T @ every[:, 2 * units :]
         d_bias = None if bias is None else np.ones(len(every), every.dtype) @ every
         if d_bias is not None and reset_after:
             d_bias = np.stack([d_bias[units:], np.roll(d_bias[: 3 * units], -units)])
@@ -267,8 +267,8 @@ def _check(x, h, kernel, recurrent_kernel, gates):
 
 
 def _features_first(x, h, kernel, recurrent_kernel, bias):
-    """x (time, features, batch), the input's share of all gates (time, gates units, batch), recurrent_kernel.T, and the
-    states (time + 1, units, batch), of which the first is filled in."""
+    """The input's share of all gates (time, gates units, batch), recurrent_kernel.T, and the states (time + 1, units,
+    batch), of which the first is filled in."""
     dtype = np.result_type(*(a for a in (x, h, kernel, recurrent_kernel, bias) if a is not None))
     lay = np.asarray if len(x) == 1 else np.ascontiguousarray  # a transposed view makes a product slower
     xs = lay(x.transpose(1, 2, 0))
@@ -277,9 +277,4 @@ def _features_first(x, h, kernel, recurrent_kernel, bias):
         gates += bias[:, None]
     hs = np.empty((len(xs) + 1, h.shape[1], len(h)), dtype)
     hs[0] = h.T
-    return xs, gates, lay(recurrent_kernel.T), hs
-
-
-def _rows(a):
-    """(time, batch, features) as (time batch, features): a row for each step of a sample."""
-    return np.ascontiguousarray(a).reshape(-1, a.shape[2])
+    return gates, lay(recurrent_kernel.T), hs

@@ -8,7 +8,6 @@ import math
 import numpy as np
 
 from tinyllm.autograd.functions import erfc
-from tinyllm.autograd.graph import unbroadcast
 from tinyllm.autograd.kernels import kernel
 from tinyllm.autograd.network import (
     GELU_CUBIC,
@@ -64,7 +63,7 @@ def layer_norm(x, gain=1.0, bias=0.0, epsilon=1e-5):
 
     def backward(g):
         def d_x():
-            d = unbroadcast(g * gain, x.shape) if y.shape != x.shape else g * gain
+            d = g * gain
             d -= row_sums(d) / n
             d -= normal * (np.vecdot(d, normal)[..., None] / n)  # the mean of normal is 0, so the mean of d is free
             d *= scale
@@ -104,7 +103,7 @@ def gelu(x, approximate=False):
     below *= 0.5
 
     def backward(g):
-        d = np.multiply(x, x, out=np.empty_like(x))  # P' = 2 P (1 - P) times the slope of the tanh's argument
+        d = x * x  # P' = 2 P (1 - P) times the slope of the tanh's argument
         d *= 6 * GELU_SLOPE * GELU_CUBIC
         d += 2 * GELU_SLOPE
         d *= x

@@ -85,4 +85,6 @@ class LambdaCallback(Callback):
         for name, function in functions.items():
             if name not in events:
                 raise TypeError(f"LambdaCallback: unknown event '{name}'; known: {', '.join(events)}")
+            if not callable(function):
+                raise TypeError(f"LambdaCallback: {name} is a function; found {function!r:.60}")
             setattr(self, name, function)

@@ -64,9 +64,9 @@ class Monitor(Callback):
         return None
 
     def better(self, value: float, reference: float | None) -> bool:
-        """Whether this is an improvement; the first number always is."""
-        if reference is None:
-            return True
+        """Whether this is an improvement: the first number always is, NaN never, and NaN is worse than any number."""
+        if reference is None or math.isnan(reference):
+            return not math.isnan(value)
         return value - self.min_delta > reference if self.upwards else value + self.min_delta < reference
 
 
@@ -173,6 +173,8 @@ class ModelCheckpoint(Monitor):
             path = self.filepath.format(epoch=epoch + 1, **logs)
         except KeyError as error:
             raise ValueError(f"ModelCheckpoint: {self.filepath!r} names {error}; the logs have {list(logs)}") from None
+        except (IndexError, ValueError) as error:
+            raise ValueError(f"ModelCheckpoint: {self.filepath!r}: {error}; write, say, {{epoch:02d}}") from None
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         (self.model.save_weights if self.save_weights_only else self.model.save)(path)
         if self.verbose:

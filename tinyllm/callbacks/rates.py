@@ -17,6 +17,8 @@ class LearningRateScheduler(Callback):
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0):
+        if not callable(schedule):
+            raise TypeError(f"LearningRateScheduler: schedule is a function of the epoch; found {schedule!r:.60}")
         self.schedule, self.verbose = schedule, verbose
         self.two = len(inspect.signature(schedule).parameters) > 1
 

@@ -6,6 +6,7 @@ from typing import Any
 from tinyllm import checkpoints
 from tinyllm.callbacks.base import Callback
 from tinyllm.callbacks.monitors import frequency
+from tinyllm.checks import positive
 
 __all__ = ["Checkpoint"]
 
@@ -22,10 +23,8 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, directory: Any, every: int | str = "epoch", keep: int = 2):
-        if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
-            raise ValueError(f"Checkpoint: keep must be a positive whole number; found {keep!r}")
         self.directory = os.path.realpath(os.fsdecode(directory))
-        self.every, self.keep = frequency("Checkpoint: every", every), keep
+        self.every, self.keep = frequency("Checkpoint: every", every), positive("Checkpoint: keep", keep)
 
     def on_train_begin(self, logs=None):
         os.makedirs(self.directory, exist_ok=True)

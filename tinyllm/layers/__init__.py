@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyllm.layers.attention import MultiHeadAttention
-from tinyllm.layers.base import Input, InputLayer, Layer
+from tinyllm.layers.base import Layer
 from tinyllm.layers.convolution import Conv1D
 from tinyllm.layers.dense import Activation, Dense
 from tinyllm.layers.dropout import Dropout, SpatialDropout1D
 from tinyllm.layers.embedding import Embedding
+from tinyllm.layers.inputs import Input, InputLayer
 from tinyllm.layers.masking import Masking
 from tinyllm.layers.merging import Add, Average, Concatenate, Multiply, Subtract
 from tinyllm.layers.normalization import LayerNormalization, RMSNormalization

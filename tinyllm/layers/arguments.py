@@ -1,18 +1,17 @@
-"""Checks of what layers are made with; each error names the layer and the argument."""
+"""What layers are made with: which arguments a class takes, and checks; each error names the layer and the argument."""
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
+from tinyllm import checks
 
-__all__ = ["fraction", "one_of", "positive", "single"]
+__all__ = ["arguments", "fraction", "one_of", "positive", "single"]
 
 
 def positive(layer: str, argument: str, value: Any) -> int:
     """A positive whole number."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{layer}: {argument} must be a positive whole number; found {value!r}")
-    return int(value)
+    return checks.positive(f"{layer}: {argument}", value)
 
 
 def single(layer: str, argument: str, value: Any) -> int:
@@ -33,3 +32,16 @@ def one_of(layer: str, argument: str, value: Any, known: Iterable[Any]) -> Any:
     if value not in known:
         raise ValueError(f"{layer}: {argument} must be one of {', '.join(map(repr, known))}; found {value!r}")
     return value
+
+
+def arguments(cls: type) -> dict[str, inspect.Parameter]:
+    """What this class may be made with: its own arguments, then those of the classes its **options go on to."""
+    found: dict[str, inspect.Parameter] = {}
+    for each in cls.__mro__:
+        if each is not object and "__init__" in vars(each):
+            parameters = list(inspect.signature(vars(each)["__init__"]).parameters.values())[1:]
+            named = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
+            found |= {name: p for name, p in named.items() if name not in found}
+            if len(named) == len(parameters):
+                break
+    return found

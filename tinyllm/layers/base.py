@@ -1,18 +1,34 @@
 """Layer: what every layer shares: weights, building on first use, names, masks, penalties and its configuration."""
 
+import copy
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from functools import wraps
+from threading import RLock
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tinyllm import activations, initializers, regularizers
-from tinyllm.autograd import Tensor
+from tinyllm.autograd import Tensor, no_grad
 from tinyllm.autograd.tensor import wrap
-from tinyllm.layers.symbolic import Call, Shape, SymbolicTensor, any_symbolic, outputs_of, shapes_of
+from tinyllm.layers.arguments import arguments
+from tinyllm.layers.inner import adopt, all_layers, free_name
+from tinyllm.layers.symbolic import (
+    Call,
+    Shape,
+    SymbolicTensor,
+    any_symbolic,
+    common_shape,
+    outputs_of,
+    shapes_of,
+    zeros_of,
+)
 
-__all__ = ["Input", "InputLayer", "Layer", "Shape", "adopt", "all_layers", "mask_of", "unique_names"]
+__all__ = ["Layer", "Shape", "all_layers", "mask_of"]
+
+BUILDING = RLock()  # two threads may show data to one model that has no weights yet
 
 
 class Layer:
@@ -27,8 +43,9 @@ class Layer:
     activity_regularizer  a penalty on the output (tinyllm.regularizers), divided by the number of samples
 
     An attribute kernel_regularizer is a penalty on the weight called kernel, and so on; `losses` lists all penalties.
-    Layers that are attributes of this one, or in a list or tuple that is, are its inner layers: their weights are its
-    weights, called "inner name/weight". Called on a symbolic tensor (layers.Input), a layer notes the call for a Model.
+    Layers that are attributes of this one, or in a list, tuple or dict that is, are its inner layers: their weights are
+    its weights, called "inner name/weight"; a weight that two of them share counts once. Called on a symbolic tensor
+    (layers.Input), a layer notes the call for a Model.
 
     A mask (batch, time) says which time steps count. It travels with the Tensor, as its .mask, from layer to layer;
     mask= in a call overrides it.
@@ -64,6 +81,7 @@ class Layer:
         self.built = False
         self.input_shape: Any = None
         self.own_parameters: dict[str, Tensor] = {}
+        self._fixed: set[str] = set()  # those that are never trained
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._activity_losses: list[Tensor] = []
         self._initial = weights
@@ -78,8 +96,23 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no call()")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The output's shape for inputs of this shape; a list of shapes where call() returns a list."""
-        return input_shape
+        """The output's shape for inputs of this shape; a list of shapes where call() returns a list.
+
+        By default a copy of the layer is called on zeros, with 2 and with 3 in the place of None; what differs is None.
+        ValueError, with what call() raised, where it does not take them.
+        """
+        trial: Any = {}
+        for length in (2, 3):
+            try:
+                with no_grad():
+                    trial[length] = copy.deepcopy(self)(zeros_of(input_shape, length))
+            except Exception as error:
+                what = f"on zeros {input_shape} call() raised {type(error).__name__}: {error}"
+                advice = "mend it, or write compute_output_shape(self, input_shape)"
+                raise ValueError(f"{type(self).__name__} '{self.name}': {what}; {advice}") from error
+        if not isinstance(trial[2], list):
+            return common_shape(trial[2], trial[3])
+        return [common_shape(a, b) for a, b in zip(trial[2], trial[3])]
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
         """Which time steps of the output count: (batch, time) booleans, or None for all. By default as the input's."""
@@ -107,10 +140,32 @@ class Layer:
                 prepare(each)
         return layer
 
-    def add_weight(self, name: str, shape: tuple[int, ...], initializer: Any) -> Tensor:
-        """A new weight, drawn by the initializer and kept under this name."""
+    def add_weight(
+        self,
+        name: str | None = None,
+        shape: int | tuple[int, ...] = (),
+        initializer: Any = "glorot_uniform",
+        trainable: bool = True,
+        regularizer: Any = None,
+    ) -> Tensor:
+        """A new weight, drawn by the initializer and kept under this name (default: weight, weight_1, ...).
+
+        trainable=False: training leaves it alone. ValueError for a name that is taken, or an axis that is None.
+        """
+        owner = f"{type(self).__name__} '{self.name}'"
+        if not isinstance(name, str | None):
+            raise TypeError(f"add_weight: {owner}: name is a text; found {name!r:.40}: write shape=...")
+        name = name or free_name("weight", self.own_parameters)
+        if name in self.own_parameters:
+            raise ValueError(f"add_weight: {owner} has a weight called '{name}' already; names must differ")
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if None in shape:
+            raise ValueError(f"{owner}: the weight '{name}' would be {shape}; the input's shape must say how long")
         value = initializers.get(initializer)(shape, self.generator, self.dtype)
-        self.own_parameters[name] = Tensor(value, requires_grad=True)
+        self.own_parameters[name] = Tensor(value, requires_grad=trainable)
+        self._fixed |= set() if trainable else {name}
+        if regularizer is not None:
+            setattr(self, f"{name}_regularizer", regularizers.get(regularizer))
         return self.own_parameters[name]
 
     @property
@@ -123,23 +178,27 @@ class Layer:
     @property
     def inner(self) -> list["Layer"]:
         """The layers inside this one, in the order in which they became its attributes."""
-        found: dict[int, Layer] = {}
-        for value in vars(self).values():
-            for each in value if isinstance(value, list | tuple) else (value,):
-                if isinstance(each, Layer):
-                    found.setdefault(id(each), each)
-        return list(found.values())
+        return list(dict.fromkeys(_layers_in([each for name, each in vars(self).items() if name != "own_parameters"])))
 
     def ensure_built(self, input_shape: Any) -> None:
         """Build once; later inputs must agree with the first in every axis that weights depend on."""
-        if not self.built:
-            adopt(self, self.inner)
-            if not self.own_parameters:  # else build() was called by hand
-                self.build(input_shape)
-            self.built = True
-            self.input_shape = input_shape
-            if self._initial is not None:
-                self.set_weights(self._initial)
+        if self.built:
+            return
+        with BUILDING:
+            if not self.built:
+                adopt(self, self.inner)
+                self._build_own(input_shape)
+                if not self.built:
+                    self._finish(input_shape)
+
+    def _build_own(self, input_shape: Any) -> None:
+        self.build(input_shape)
+
+    def _finish(self, input_shape: Any) -> None:
+        self.input_shape = input_shape
+        if self._initial is not None:
+            self.set_weights(self._initial)
+        self.built = True  # last: from here on the other threads go on
 
     def __call__(self, x: Any, *others: Any, **options: Any) -> Any:
         x = self._one_or_several(x, others)
@@ -154,6 +213,7 @@ class Layer:
         if mask is not None and "mask" in self._options:
             options["mask"] = mask
         y = self.call(x, **options)
+        y = list(y) if isinstance(y, tuple) else y
         if self.activity_regularizer is not None:
             outputs = y if isinstance(y, list) else [y]
             self._activity_losses = [self.activity_regularizer(each) / max(len(each), 1) for each in outputs]
@@ -167,8 +227,11 @@ class Layer:
 
     def _one_or_several(self, x: Any, others: tuple) -> Any:
         if not self.several_inputs:
-            if others:
-                raise TypeError(f"{type(self).__name__} '{self.name}': expected one input, found {1 + len(others)}")
+            several = [x, *others] if others else x
+            if others or (isinstance(x, list | tuple) and any(isinstance(each, Tensor | SymbolicTensor) for each in x)):
+                what = f"expected one input, found {len(several)}"
+                advice = "Concatenate()([a, b]) makes them one; if your call() takes a list, say several_inputs = True"
+                raise TypeError(f"{type(self).__name__} '{self.name}': {what}: {advice}")
             return x
         if not others and not isinstance(x, list | tuple):
             found = f"{type(x).__name__} {np.shape(x)}"
@@ -192,6 +255,8 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _finished(cls.build)  # type: ignore[method-assign]
         cls._options = set(inspect.signature(cls.call).parameters) - {"self", "x"}
         own = inspect.signature(cls.__init__).parameters  # help() shows those that **options takes, too
         cls.__signature__ = inspect.Signature(
@@ -208,7 +273,7 @@ class Layer:
         """The penalties, one number each: of the weights that are trained, and of the last call's output."""
         if not self.trainable:
             return self._activity_losses
-        found = [(self._regularizer(name), w) for name, w in self.own_parameters.items()]
+        found = [(self._regularizer(name), w) for name, w in self._trained().items()]
         own = [penalty(w) for penalty, w in found if penalty is not None]
         return own + [each for layer in self.inner for each in layer.losses] + self._activity_losses
 
@@ -222,7 +287,9 @@ class Layer:
     def parameters(self) -> dict[str, Tensor]:
         """All weights by name, in the order they were made; those of inner layers as "inner name/weight"."""
         inner = {f"{layer.name}/{name}": w for layer in self.inner for name, w in layer.parameters.items()}
-        return self.own_parameters | inner
+        every = self.own_parameters | inner
+        first = {id(w): name for name, w in reversed(every.items())}  # of the names of a shared weight
+        return {name: w for name, w in every.items() if first[id(w)] == name}
 
     @property
     def weights(self) -> list[Tensor]:
@@ -234,7 +301,17 @@ class Layer:
         """The weights that training may change."""
         if not self.trainable:
             return []
-        return [*self.own_parameters.values(), *(w for layer in self.inner for w in layer.trainable_weights)]
+        inner = [w for layer in self.inner for w in layer.trainable_weights]
+        return list({id(w): w for w in [*self._trained().values(), *inner]}.values())
+
+    def _trained(self) -> dict[str, Tensor]:
+        return {name: w for name, w in self.own_parameters.items() if name not in self._fixed}
+
+    @property
+    def non_trainable_weights(self) -> list[Tensor]:
+        """The others."""
+        trained = set(map(id, self.trainable_weights))
+        return [w for w in self.weights if id(w) not in trained]
 
     def count_params(self) -> int:
         """How many numbers the weights hold."""
@@ -248,21 +325,41 @@ class Layer:
         """Overwrite the weights. ValueError if their number or a shape differs; then nothing is changed."""
         assign_weights(f"{type(self).__name__} '{self.name}'", self.parameters, values)
 
+    if not TYPE_CHECKING:  # mypy would believe that a layer has every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if "own_parameters" not in vars(self):
+                raise AttributeError(f"{type(self).__name__}: __init__ must begin with super().__init__()")
+            return object.__getattribute__(self, name)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
 
-def arguments(cls: type) -> dict[str, inspect.Parameter]:
-    """What this class may be made with: its own arguments, then those of the classes its **options go on to."""
-    found: dict[str, inspect.Parameter] = {}
-    for each in cls.__mro__:
-        if each is not object and "__init__" in vars(each):
-            parameters = list(inspect.signature(vars(each)["__init__"]).parameters.values())[1:]
-            named = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
-            found |= {name: p for name, p in named.items() if name not in found}
-            if len(named) == len(parameters):
-                break
-    return found
+def _finished(build: Callable) -> Callable:
+    """build(), after which a layer counts as built, by whomever it was called; if it fails, nothing was added."""
+
+    @wraps(build)
+    def whole(self: Layer, input_shape: Any) -> None:
+        before = dict(self.own_parameters)
+        try:
+            build(self, input_shape)
+        except Exception:
+            self.own_parameters = before
+            raise
+        if type(self).build is whole:  # not a super().build()
+            self._finish(input_shape)
+
+    return whole
+
+
+def _layers_in(x: Any) -> list[Layer]:
+    """The layers in lists, tuples and dicts, however deep."""
+    if isinstance(x, dict):
+        x = list(x.values())
+    if isinstance(x, list | tuple):
+        return [layer for each in x for layer in _layers_in(each)]
+    return [x] if isinstance(x, Layer) else []
 
 
 def _described(name: str, value: Any) -> Any:
@@ -298,70 +395,3 @@ def mask_of(x: Any) -> Any:
         masks = [mask_of(each) for each in x]
         return masks if any(m is not None for m in masks) else None
     return getattr(x, "mask", None)
-
-
-def all_layers(outer: Layer) -> dict[str, Layer]:
-    """The layers in a layer or model, however deep, by paths such as "bidirectional/forward_lstm"; itself as ""."""
-    found = {"": outer}
-    for layer in outer.inner:
-        found |= {f"{layer.name}/{path}".rstrip("/"): each for path, each in all_layers(layer).items()}
-    return found
-
-
-def adopt(outer: Layer, layers: list[Layer]) -> None:
-    """Give the layers inside another one different names, and its dtype and random numbers where they have no own."""
-    unique_names(f"{type(outer).__name__} '{outer.name}'", layers)
-    for layer in layers:
-        if not layer.dtype_given:
-            layer.dtype = outer.dtype
-        if layer.rng is None:
-            layer.rng = outer.generator
-
-
-def unique_names(owner: str, layers: list[Layer]) -> None:
-    """Number layers that were given no name and would be called alike; from now on a name stays.
-
-    ValueError where two have the same name for good.
-    """
-    taken: set[str] = set()
-    for layer in layers:
-        if layer.named and layer.name in taken:
-            raise ValueError(f"{owner}: there is a layer called '{layer.name}' already; names must differ")
-        taken |= {layer.name} if layer.named else set()
-    for layer in layers:
-        if not layer.named and layer.name in taken:
-            layer.name = next(f"{layer.name}_{i}" for i in range(1, 10**6) if f"{layer.name}_{i}" not in taken)
-        layer.named = True
-        taken.add(layer.name)
-
-
-class InputLayer(Layer):
-    """Says what one sample looks like, so that a model can be built before it sees data.
-
-    >>> InputLayer((5,)).batch_input_shape
-    (None, 5)
-    """
-
-    def __init__(self, shape: tuple, **options: Any):
-        super().__init__(input_shape=shape, **options)
-        self.ensure_built(self.batch_input_shape)
-        self.symbol: SymbolicTensor = outputs_of(Call(self, None, {}), self.batch_input_shape, self.dtype)
-
-    def call(self, x):
-        return x
-
-    def cast(self, x):
-        return x if isinstance(x, Tensor) else np.asarray(x)
-
-    def get_config(self):
-        config = {"name": self.name, "shape": list((self.batch_input_shape or ())[1:])}
-        return config | {"dtype": self.dtype.name} if self.dtype_given else config
-
-
-def Input(shape: tuple, dtype: Any = None, name: str | None = None) -> SymbolicTensor:
-    """A symbolic tensor (batch, *shape), where a Model begins. None in the shape: an axis of any length.
-
-    >>> Input((5,), name="ids")
-    <SymbolicTensor (None, 5) float32 of 'ids'>
-    """
-    return InputLayer(shape, dtype=dtype, name=name).symbol

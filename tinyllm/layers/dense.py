@@ -70,3 +70,6 @@ class Activation(Layer):
 
     def call(self, x):
         return self.activation(x)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape

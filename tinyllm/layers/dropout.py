@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.layers.arguments import fraction
-from tinyllm.layers.base import Layer
+from tinyllm.layers.base import Layer, Shape
 
 __all__ = ["Dropout", "SpatialDropout1D", "dropout_mask"]
 
@@ -35,6 +35,9 @@ class Dropout(Layer):
         if not training or self.rate == 0:
             return x
         return x * dropout_mask(self, self._drawn(x.shape), self.rate)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def _drawn(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.noise_shape is None:
@@ -66,3 +69,6 @@ class SpatialDropout1D(Layer):
         if not training or self.rate == 0:
             return x
         return x * dropout_mask(self, (x.shape[0], 1, x.shape[2]), self.rate)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd.tensor import as_array
-from tinyllm.layers.base import Layer
+from tinyllm.layers.base import Layer, Shape
 
 __all__ = ["Masking"]
 
@@ -25,6 +25,9 @@ class Masking(Layer):
 
     def call(self, x):
         return np.where(self.compute_mask(x)[..., None], x, np.zeros((), x.dtype))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def compute_mask(self, x, mask=None):
         return np.not_equal(as_array(self.cast(x)), self.mask_value).any(axis=-1)

@@ -51,6 +51,9 @@ class _Normalization(Layer):
         flat = np.reshape(moved, (*moved.shape[: x.ndim - len(axes)], math.prod(found)))
         return np.transpose(np.reshape(self.normalized(flat), moved.shape), np.argsort(order))
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
     def normalized(self, x: Any) -> Any:
         """x normalised over its last axis."""
         raise NotImplementedError(f"{type(self).__name__} has no normalized()")

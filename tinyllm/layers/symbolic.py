@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Call", "Shape", "SymbolicTensor", "any_symbolic", "mapped", "outputs_of", "shapes_of"]
+__all__ = [
+    "Call",
+    "Shape",
+    "SymbolicTensor",
+    "any_symbolic",
+    "common_shape",
+    "mapped",
+    "outputs_of",
+    "shapes_of",
+    "zeros_of",
+]
 
 Shape = tuple[int | None, ...]  # the batch axis, and any axis not known yet, is None
 
@@ -103,8 +113,25 @@ def shapes_of(x: Any) -> Any:
     return mapped(lambda each: (None, *each.shape[1:]), x)
 
 
+def zeros_of(shape: Any, length: int) -> Any:
+    """Zeros of this shape, or of each shape in a list or dict; `length` in the place of None."""
+    if isinstance(shape, tuple):
+        return np.zeros([length if n is None else n for n in shape])
+    if isinstance(shape, dict):
+        return {name: zeros_of(each, length) for name, each in shape.items()}
+    return [zeros_of(each, length) for each in shape]
+
+
+def common_shape(a: Any, b: Any) -> Shape:
+    """The shape of both, its batch axis None, and so is every axis in which they differ."""
+    return (None, *(n if n == m else None for n, m in zip(a.shape[1:], b.shape[1:])))
+
+
 def outputs_of(call: Call, shape: Any, dtype: np.dtype) -> Any:
     """The symbolic output of a call; a list of them for a list of shapes."""
+    if isinstance(shape, dict):
+        what = f"'{call.layer.name}' returns a dict of outputs, which only the outermost model may"
+        raise TypeError(f"{what}: return a list")
     shapes = shape if isinstance(shape, list) else [shape]
     call.outputs = [SymbolicTensor(tuple(each), dtype, call, i) for i, each in enumerate(shapes)]
     return call.outputs if isinstance(shape, list) else call.outputs[0]

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm.batches import rows_of
+from tinyllm.checks import positive
 from tinyllm.saving.files import exclusive, path_text, write_atomically
 
 __all__ = ["Latency", "ModelCard", "latency", "model_card"]
@@ -39,16 +41,15 @@ def latency(model: Any, sample: Any, runs: int = 50) -> Latency:
     >>> 0 < measured.minimum <= measured.median, measured.runs
     (True, 3)
     """
-    if isinstance(runs, bool) or not isinstance(runs, int | np.integer) or runs < 1:
-        raise ValueError(f"latency: runs must be a positive whole number; found {runs!r}")
-    one = model.checked_input("latency", sample)[:1]
+    runs = positive("latency: runs", runs)
+    one = rows_of(model.checked_input("latency", sample), slice(1))
     model.predict(one)
     seconds = []
     for _ in range(runs):
         start = perf_counter()
         model.predict(one, batch_size=1)
         seconds.append(perf_counter() - start)
-    return Latency(float(np.median(seconds)), float(np.min(seconds)), int(runs), threads())
+    return Latency(float(np.median(seconds)), float(np.min(seconds)), runs, threads())
 
 
 def threads() -> int:

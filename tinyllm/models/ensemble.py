@@ -99,6 +99,10 @@ class Ensemble(Trainable):
         voted.mask = mask_of(outputs[0])
         return voted
 
+    def checked_input(self, caller: str, x: Any) -> Any:
+        """The inputs as the first model takes them: one, or several."""
+        return self.models[0].checked_input(caller, x)
+
     def fit(self, *data: Any, **options: Any) -> Any:
         """Raises TypeError: the members are trained one by one, before."""
         raise TypeError("fit: an Ensemble only asks its models; train each of them with its own fit()")
@@ -108,10 +112,11 @@ class Ensemble(Trainable):
 
 
 def _probabilities(caller: str, values: Any) -> np.ndarray:
-    shapes = {np.shape(as_array(each)) for each in values}
+    values = [as_array(each) for each in values]
+    shapes = set(map(np.shape, values))
     if len(shapes) != 1:
         raise ValueError(f"{caller}: the members' probabilities must have one shape; found {sorted(shapes)}")
-    p = np.asarray([as_array(each) for each in values], float)
+    p = np.asarray(values, float)
     if p.ndim < 2 or not p.shape[-1]:
         raise ValueError(f"{caller}: expected (members, ..., 1 or classes); found {p.shape}: write p[..., None]")
     if not ((p >= 0) & (p <= 1 + 1e-5)).all():

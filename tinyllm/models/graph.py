@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyllm.layers import InputLayer, Layer
+from tinyllm.layers.inner import all_layers, free_name
 from tinyllm.layers.symbolic import Call, SymbolicTensor, mapped
 
 __all__ = ["calls_between", "describe", "rebuild", "run", "symbols_in"]
@@ -52,8 +53,16 @@ def run(calls: list[Call], values: dict[SymbolicTensor, Any], apply: Callable) -
 
 
 def describe(inputs: Any, outputs: Any, layers: list[Layer], calls: list[Call]) -> dict[str, Any]:
-    """The graph as JSON."""
+    """The graph as JSON. ValueError where two of its layers share a layer inside them."""
     numbers: dict[int, int] = {}
+    _refuse_sharing(layers)
+    names = {layer.name for layer in layers}
+    begun: dict[int, InputLayer] = {}  # where a model begins that was cut out of another one
+    for symbol in symbols_in(inputs):
+        if symbol.call.x is not None:
+            start = InputLayer(symbol.shape[1:], name=free_name(f"{symbol.call.layer.name}_input", names))
+            begun[id(symbol)], names = start, {*names, start.name}
+    layers = [*begun.values(), *layers]
     by_layer: dict[int, list[Call]] = {id(layer): [] for layer in layers}
     for call in calls:
         numbers[id(call)] = len(by_layer[id(call.layer)])
@@ -62,6 +71,8 @@ def describe(inputs: Any, outputs: Any, layers: list[Layer], calls: list[Call]) 
     def name(x: Any) -> Any:
         if not isinstance(x, SymbolicTensor):
             return x
+        if id(x) in begun:
+            return {"tensor": [begun[id(x)].name, 0, 0]}
         return {"tensor": [x.call.layer.name, numbers.get(id(x.call), 0), x.index]}
 
     return {
@@ -79,6 +90,16 @@ def describe(inputs: Any, outputs: Any, layers: list[Layer], calls: list[Call]) 
         "inputs": mapped(name, inputs),
         "outputs": mapped(name, outputs),
     }
+
+
+def _refuse_sharing(layers: list[Layer]) -> None:
+    found: dict[int, str] = {}
+    for outer in layers:
+        for path, layer in all_layers(outer).items():
+            name = f"{outer.name}/{path}".rstrip("/")
+            if found.setdefault(id(layer), name) != name:
+                what = f"'{found[id(layer)]}' and '{name}' are one layer, which a description would make two of"
+                raise ValueError(f"Model: {what}; call it in one graph, or save_weights()")
 
 
 def rebuild(config: dict[str, Any], made: dict[str, Layer]) -> tuple[Any, Any]:
@@ -115,4 +136,7 @@ def rebuild(config: dict[str, Any], made: dict[str, Layer]) -> tuple[Any, Any]:
         if len(left) == len(waiting):
             raise ValueError(f"the layer '{left[0][0].name}' is called on something that nothing gives")
         waiting = left
-    return tensor(config["inputs"]), tensor(config["outputs"])
+    try:
+        return tensor(config["inputs"]), tensor(config["outputs"])
+    except KeyError as error:
+        raise ValueError(f"Model: nothing gives {error}, which is among its inputs or outputs") from None

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinyllm.autograd import no_grad
 from tinyllm.callbacks import History
+from tinyllm.checks import positive
 from tinyllm.generation import distribution, sample
 from tinyllm.layers import LSTM, Dense, Embedding, Layer
 from tinyllm.models.sequential import Sequential
@@ -166,8 +167,7 @@ class LanguageModel(Sequential):
 
         Raises ValueError for a character outside the vocabulary and for settings out of range.
         """
-        if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1:
-            raise ValueError(f"max_length must be a positive whole number; found {max_length!r}")
+        max_length = positive("max_length", max_length)
         rng = np.random.default_rng(seed)
         ids = self.encode(prompt)
         with no_grad():

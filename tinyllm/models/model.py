@@ -1,5 +1,6 @@
 """Model: layers that form one model, as a graph of calls or as a class of your own."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from tinyllm.autograd import Tensor
 from tinyllm.layers import InputLayer, Layer, deserialize
-from tinyllm.layers.base import adopt, assign_weights, unique_names
+from tinyllm.layers.base import assign_weights
+from tinyllm.layers.inner import all_layers, unique_names
 from tinyllm.layers.symbolic import Call, mapped, shapes_of
 from tinyllm.models import graph
 from tinyllm.saving import save_model
@@ -44,7 +46,7 @@ class Model(Layer, Trainable):
 
     A model is a layer, too: another model may call it. A file holds graphs; of a class of your own save_weights()
     keeps the weights. With several inputs, fit and predict take a list of arrays in the order of `inputs`, or a dict by
-    the names of the Inputs.
+    the names of the Inputs, or by the keys where `inputs` is a dict.
     """
 
     preprocess: Any = None  # from texts to arrays (preprocessing.text.TextToIds); saved along
@@ -92,6 +94,16 @@ class Model(Layer, Trainable):
         """The layers, in the order of their first calls (of a class of your own: in that of its attributes)."""
         return self.inner
 
+    @property
+    def input(self) -> Any:
+        """The same as `inputs`."""
+        return self.inputs
+
+    @property
+    def output(self) -> Any:
+        """The same as `outputs`."""
+        return self.outputs
+
     def get_layer(self, name: str) -> Layer:
         """The layer of this name. ValueError, listing the names, if there is none."""
         names = {layer.name: layer for layer in self.layers}
@@ -112,6 +124,11 @@ class Model(Layer, Trainable):
         """The outputs for the inputs. A class of your own writes it."""
         if self.outputs is None:
             raise NotImplementedError(f"{type(self).__name__} has no call(self, x, training=False)")
+        for symbol, each in zip(self._entries, x if isinstance(x, list) else [x]):
+            fits = each.ndim == symbol.ndim and all(n in (None, m) for n, m in zip(symbol.shape[1:], each.shape[1:]))
+            if not fits:
+                what = f"found {each.shape}"
+                raise ValueError(f"Model '{self.name}': the input '{symbol.call.layer.name}' is {symbol.shape}; {what}")
         return self._through(x, lambda layer, x, options: layer(x, **{"training": training, **options}))
 
     def _through(self, x: Any, apply: Callable) -> Any:
@@ -121,7 +138,7 @@ class Model(Layer, Trainable):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.outputs is None:
-            raise NotImplementedError(f"{type(self).__name__} has no compute_output_shape(self, input_shape)")
+            return super().compute_output_shape(input_shape)
         return self._through(input_shape, lambda layer, shape, options: layer.compute_output_shape(shape))
 
     def compute_mask(self, x: Any, mask: Any = None) -> Any:
@@ -130,18 +147,17 @@ class Model(Layer, Trainable):
     def _masked(self, y: Any, mask: Any) -> Any:
         return y  # what comes out of the last layer has its mask
 
-    def ensure_built(self, input_shape: Any) -> None:
-        if not self.built:
-            adopt(self, self.inner)
-            if type(self).build is not Model.build:
-                self.build(input_shape)
-            self.built, self.input_shape = True, input_shape
+    def _build_own(self, input_shape: Any) -> None:
+        if type(self).build is not Model.build:  # else its layers are built when call() comes to them
+            self.build(input_shape)
 
     def build(self, input_shape: Any) -> None:
         """Make all weights for inputs of this shape (a list of shapes for several), for example (None, 5)."""
         shapes = input_shape if isinstance(input_shape, list) else [input_shape]
         zeros = [np.zeros([n or 1 for n in shape]) for shape in shapes]
         self(zeros if isinstance(input_shape, list) else zeros[0])
+        for layer in all_layers(self).values():
+            getattr(layer, "reset_states", lambda: None)()  # the zeros were no data
 
     def _one_or_several(self, x: Any, others: tuple) -> Any:
         if others:
@@ -149,17 +165,12 @@ class Model(Layer, Trainable):
         return self._in_order(x) if self.outputs is not None else x
 
     def cast(self, x: Any) -> Any:
-        x = _each(lambda _, one: one if isinstance(one, Tensor) else np.asarray(one), x)
-        for symbol, each in zip(self._entries if self.outputs is not None else (), x if isinstance(x, list) else [x]):
-            fits = each.ndim == symbol.ndim and all(n in (None, m) for n, m in zip(symbol.shape[1:], each.shape[1:]))
-            if not fits:
-                what = f"found {each.shape}"
-                raise ValueError(f"Model '{self.name}': the input '{symbol.call.layer.name}' is {symbol.shape}; {what}")
-        return x
+        return _each(lambda _, one: one if isinstance(one, Tensor) else np.asarray(one), x)
 
     def _in_order(self, x: Any) -> Any:
         """The inputs as the graph has them: one, or a list."""
-        names = [symbol.call.layer.name for symbol in self._entries]
+        by_name = isinstance(self.inputs, dict)
+        names = list(self.inputs) if by_name else [symbol.call.layer.name for symbol in self._entries]
         if isinstance(x, dict):
             if x.keys() != set(names):
                 raise ValueError(
@@ -249,6 +260,13 @@ class Model(Layer, Trainable):
         from tinyllm.saving.onnx import export_onnx
 
         export_onnx(self, path)
+
+    def __deepcopy__(self, memo: dict) -> "Model":
+        copy.deepcopy(self._calls, memo)  # in their order: from the last one back, Python's stack would overflow
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        vars(made).update(copy.deepcopy(vars(self), memo))
+        return made
 
     def get_config(self) -> dict[str, Any]:
         """What makes a model like this one (without its weights), as JSON."""

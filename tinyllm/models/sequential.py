@@ -7,7 +7,8 @@ import numpy as np
 
 from tinyllm import activations
 from tinyllm.layers import Layer, deserialize
-from tinyllm.layers.base import Shape, unique_names
+from tinyllm.layers.base import Shape
+from tinyllm.layers.inner import unique_names
 from tinyllm.layers.symbolic import SymbolicTensor
 from tinyllm.models.model import Model
 from tinyllm.models.predictions import Predictions

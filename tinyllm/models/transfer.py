@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm.checks import positive
 from tinyllm.layers import Embedding, Layer
+from tinyllm.models.graph import calls_between, symbols_in
 from tinyllm.models.sequential import Sequential
 from tinyllm.preprocessing.text import Tokenizer
 
@@ -48,7 +50,8 @@ def replace_head(model: Any, head: Layer | Iterable[Layer], after: str | None = 
     """A new model: the layers up to `after` (default: all but the last) with copies of their weights, then `head`.
 
     The head's weights are fresh, drawn from the seed; the kept ones are equal bit for bit, and training the new model
-    leaves the old one as it is. The texts' preprocess goes along; compile the new model before training it.
+    leaves the old one as it is. The texts' preprocess goes along; compile the new model before training it. Raises
+    ValueError for a model whose layers do not simply follow each other.
 
     >>> from tinyllm.layers import Dense
     >>> old = Sequential([Dense(3, input_shape=(2,), name="base"), Dense(1)])
@@ -60,6 +63,9 @@ def replace_head(model: Any, head: Layer | Iterable[Layer], after: str | None = 
     if unbuilt or not model.layers:
         what = f"the layer '{unbuilt[0]}' has no weights yet" if unbuilt else "the model has no layers"
         raise ValueError(f"replace_head: {what}; there is nothing to keep: train the model, or build() it, first")
+    if not (isinstance(model, Sequential) or _in_a_row(model)):
+        what = f"the layers of {type(model).__name__} '{model.name}' do not simply follow each other"
+        raise ValueError(f"replace_head: {what}; make a Model(inputs, head(features)) of its symbolic tensors")
     kept = model.layers[:-1] if after is None else model.layers[: _position("replace_head", model, after) + 1]
     new = [head] if isinstance(head, Layer) else list(head)
     if not new:
@@ -133,7 +139,10 @@ def load_embeddings(embedding: Embedding, vectors: Any, tokenizer: Tokenizer | M
     embedding.ensure_built((None, embedding.input_length))
     rows = embedding.embeddings.data.copy()
     for word in (found := [word for word in ids if word in vectors]):
-        value = np.asarray(vectors[word], float)
+        try:
+            value = np.asarray(vectors[word], float)
+        except (TypeError, ValueError):
+            raise ValueError(f"load_embeddings: the vector of {word!r:.40} does not hold numbers") from None
         if value.shape != (embedding.output_dim,):
             raise ValueError(
                 f"load_embeddings: the vector of {word!r:.40} has shape {value.shape}; expected "
@@ -165,8 +174,7 @@ def read_vectors(
 
     Raises ValueError, naming the line, for what is no UTF-8, no number, not finite, of another length, or cut short.
     """
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise ValueError(f"read_vectors: limit must be a positive whole number; found {limit!r}")
+    limit = positive("read_vectors: limit", limit)
     name = os.fspath(path)
     if os.path.isdir(name) or not os.path.lexists(name):
         kind, what = (IsADirectoryError, "a folder") if os.path.isdir(name) else (FileNotFoundError, "not there")
@@ -258,6 +266,16 @@ def _ids(tokenizer: Any) -> dict[str, int]:
     if wrong is not None:
         raise ValueError(f"load_embeddings: an id is a whole number of at least 1 (0 is padding); found {wrong!r}")
     return ids
+
+
+def _in_a_row(model: Any) -> bool:
+    """Whether a graph calls each of its layers once, on what the one before gives."""
+    row, ends = symbols_in(model.inputs), symbols_in(model.outputs)
+    calls = calls_between(row, ends)
+    given = [*row, *(symbol for call in calls for symbol in call.outputs)]
+    follows = all(call.x is symbol for call, symbol in zip(calls, given))
+    once = len({id(call.layer) for call in calls}) == len(calls) == len(given) - 1
+    return once and follows and ends == given[-1:]
 
 
 def _position(caller: str, model: Any, name: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm.checks import positive
 from tinyllm.preprocessing.text import check_texts
 
 __all__ = ["Augmented", "augment", "delete", "insert", "substitute", "swap"]
@@ -118,8 +119,7 @@ def augment(
         _rate(name, value)
     if not any(rates.values()):
         raise ValueError("augment: every rate is 0, so nothing would change; give one such as swap=0.1")
-    if isinstance(copies, bool) or not isinstance(copies, int | np.integer) or copies < 1:
-        raise ValueError(f"augment: copies must be a positive whole number; found {copies!r}")
+    copies = positive("augment: copies", copies)
     words = _vocabulary(vocabulary) if insert else []
     table = _synonyms(synonyms) if synonym else {}
     given = list(check_texts(texts, "augment"))

@@ -52,7 +52,7 @@ def write_hdf5(attributes: Attributes, arrays: dict[str, np.ndarray]) -> bytes:
 def read_hdf5(file: BinaryIO, size: int, name: str) -> tuple[Attributes, dict[str, np.ndarray]]:
     """(attributes, arrays) of an HDF5 file, which is a file of the system. ValueError, in one line, if it is refused.
 
-    Raises ImportError where h5py is missing.
+    Raises ImportError where h5py is missing, and OSError where no process can be started.
     """
     answer = _ask_child(file, size, name)
     try:
@@ -79,7 +79,12 @@ def _ask_child(file: BinaryIO, size: int, name: str) -> bytes:
     seconds = SECONDS + (size >> 20)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     command = [sys.executable, "-I", str(CHILD), str(size), *dict.fromkeys(folders)]
-    with subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    try:
+        started = subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError as error:
+        what = "HDF5 is read in a process of its own, which cannot be started here"
+        raise OSError(f"{name}: {what}: {error}; save to a folder instead") from None
+    with started as process:
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
@@ -96,5 +101,6 @@ def _ask_child(file: BinaryIO, size: int, name: str) -> bytes:
     if len(answer) > most:
         raise ValueError(f"{name}: it gives more than its {size} bytes can hold; such files are not read")
     if process.returncode != 0:
-        raise ValueError(f"{name}: HDF5 crashed while reading it (exit code {process.returncode}): damaged, or made to")
+        code = process.returncode
+        raise ValueError(f"{name}: HDF5 crashed while reading it (exit code {code}): damaged, or made to do harm")
     return answer

@@ -1,9 +1,9 @@
-"""Reads an HDF5 file in a process of its own: python -I hdf5_child.py SIZE NAME [FOLDER...] <file >answer
+"""Reads an HDF5 file in a process of its own: python -I hdf5_child.py SIZE FOLDER... <file >answer
 
 HDF5 is a large C library, and some damaged or hostile files crash it. So hdf5.py lets this script open the file and
 reads its answer, a safetensors stream: the datasets under their paths; in its metadata "attributes", JSON of
 {path: {attribute: text, number or list}}, or "error", why the file is refused. The script imports nothing of tinyllm
-(FOLDERs: where numpy and h5py lie) and limits its own memory and time where the system can.
+(the FOLDERs are where numpy and h5py lie) and limits its own memory and time where the system can.
 
 Refused is what Keras does not write: links (but hard ones), an object that is linked twice, filters, virtual and
 external storage, datasets that hold no numbers; and whatever claims to be larger than the file.

@@ -45,6 +45,7 @@ def h5_file(model: Any) -> bytes:
     """The model as an .h5 file of Keras's old format."""
     content, tensors = describe(model)
     described = _described(model)
+    _warn_of_masks(content, "save")
     layers = by_layer(described, places(described, model))
     about = {"backend": "numpy", "keras_version": KERAS_VERSION}
     whole = {key: described[key] for key in ("class_name", "config")}
@@ -68,6 +69,7 @@ def keras_file(model: Any) -> bytes:
     """The model as a .keras file."""
     content, tensors = describe(model)
     described = _described(model)
+    _warn_of_masks(content, "save")
     paths = {p.name: p.path for p in places(described, model)}
     weights = write_hdf5({}, {path: tensors[name] for name, path in paths.items()} | _slots(model, tensors))
     content["weights"] = {"paths": paths, **fingerprint(pack(tensors))}
@@ -93,18 +95,18 @@ def _described(model: Any) -> dict:
         kind, config = "Model", model.get_config()
     else:
         raise ValueError(f"save: Keras's files hold a Sequential or a graph; found a class of your own, {model!r:.60}")
-    _warn_of_masks(config, "save")
     return to_keras(kind, config, model.input_shape)
 
 
-def _warn_of_masks(config: dict, where: str) -> None:
-    for name in layers_that_lose_masks(config):
+def _warn_of_masks(content: dict, where: str) -> None:
+    for name in layers_that_lose_masks(content["config"]):
         what = f"Keras reads the padding in '{name}', because it has an initial state"
         warnings.warn(f"{where}: {what}: predictions for padded inputs differ", stacklevel=5)
 
 
 def _slots(model: Any, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {f"{SLOT_GROUP}/{name}": value for name, value in tensors.items() if name not in model.named_weights}
+    named = model.named_weights
+    return {f"{SLOT_GROUP}/{name}": value for name, value in tensors.items() if name not in named}
 
 
 # -- reading --------------------------------------------------------------------------------------------------------
@@ -226,7 +228,7 @@ def _load_theirs(described: dict, tensors_at: Callable, where: str, old: bool = 
         raise ValueError(f"{where}: its class is {ours['class_name']}; read are Sequential and Functional")
     if ours["class_name"] == "Sequential":
         content["input_shape"] = _input_shape(described["config"])
-    _warn_of_masks(ours["config"], where)
+    _warn_of_masks(ours, where)
     sketch = _sketch(content)
     found = places(described, sketch)
     dtypes = {name: w.dtype for name, w in sketch.named_weights.items()} if found else {}

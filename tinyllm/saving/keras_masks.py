@@ -14,8 +14,9 @@ def layers_that_lose_masks(graph: dict) -> list[str]:
     Keras 3.15 passes a mask on to a call with one tensor only, so there the padding is read; here it is not.
     """
     found, masked = [], set()
-    for each in graph["layers"]:
+    for each in graph.get("layers", ()):
         name = each["config"]["name"]
+        found += layers_that_lose_masks(each["config"])
         for call in each.get("calls", ()):
             if any(source in masked for source, _ in tensors_in(call["args"])):
                 if call["kwargs"].get("initial_state") is not None:

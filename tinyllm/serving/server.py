@@ -7,9 +7,10 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from tinyllm.process import one_blas_thread
 from tinyllm.serving.app import create_app
 
 __all__ = ["running_server", "serve"]
@@ -31,7 +32,7 @@ def serve(model_or_path: Any, host: str = "127.0.0.1", port: int = 5000, threads
     _waitress()
     app = create_app(model_or_path)
     service = app.extensions["tinyllm"]
-    with _one_blas_thread():
+    with one_blas_thread():
         server, url = _listen(app, host, port, threads)
         try:
             curl = _shown(service.curl(url), service.curl(url, ascii_only=True))
@@ -58,7 +59,7 @@ def running_server(model: Any, host: str = "127.0.0.1", port: int = 0, threads: 
 
 @contextmanager
 def _running(app: Any, host: str, port: int, threads: int) -> Iterator[str]:
-    with _one_blas_thread():
+    with one_blas_thread():
         server, url = _listen(app, host, port, threads)
         loop = threading.Thread(target=server.run, name="tinyllm-server", daemon=True)
         loop.start()
@@ -121,15 +122,6 @@ def _close(server: Any) -> None:
     for channel in list(server.active_channels.values()):
         channel.handle_close()
     server.close()
-
-
-def _one_blas_thread() -> AbstractContextManager:
-    """Server threads that each spin up BLAS threads on the same cores slow one another down by 8 to 20 times."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return nullcontext()
-    return threadpool_limits(1)
 
 
 def _shown(text: str, otherwise: str) -> str:

@@ -1,9 +1,10 @@
-"""keep_memory: let freed memory stay with the process, for training at full speed on Linux."""
+"""What a program that trains asks of the process it runs in: memory that stays, and one thread for small products."""
 
 import ctypes
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
-__all__ = ["keep_memory"]
+__all__ = ["keep_memory", "one_blas_thread"]
 
 # mallopt(3), malloc.h: the numbers of glibc's settings, and what they are set to. Anything up to 1 GB comes from the
 # heap and not from pages of its own; the heap is not trimmed, and it grows 64 MB at a time.
@@ -29,3 +30,16 @@ def keep_memory() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     return mallopt is not None and all(mallopt(setting, value) for setting, value in SETTINGS.items())
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """While this lasts, matrix products run on one thread, if threadpoolctl is there to see to it.
+
+    At the sizes of this project a second thread gains little, and where others want the cores its spinning slows all
+    of them down, server threads by 8 to 20 times.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    return threadpool_limits(1, "blas")

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from tinyllm import memory
+from tinyllm import process
 
 PROGRAM = """
 import resource
 import numpy as np
-from tinyllm.memory import keep_memory
+from tinyllm.process import keep_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -34,11 +34,11 @@ def test_memory_is_not_faulted_in_again_once_it_is_kept():
 
 
 def test_elsewhere_than_on_linux_nothing_happens(monkeypatch):
-    monkeypatch.setattr(memory.sys, "platform", "win32")
-    assert memory.keep_memory() is False
+    monkeypatch.setattr(process.sys, "platform", "win32")
+    assert process.keep_memory() is False
 
 
 def test_a_c_library_without_mallopt_is_left_alone(monkeypatch):
-    monkeypatch.setattr(memory.sys, "platform", "linux")
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
-    assert memory.keep_memory() is False
+    monkeypatch.setattr(process.sys, "platform", "linux")
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: object())
+    assert process.keep_memory() is False
