@@ -1,7 +1,9 @@
 """An exported model computes the same in ONNX's own reference, at batch sizes and lengths it was not built with."""
 
 import numpy as np
+import onnx
 import pytest
+from onnx.reference import ReferenceEvaluator
 
 from tests.saving.onnx.common import compare, draw, shaken
 from tinyllm.layers import (
@@ -161,6 +163,24 @@ def test_an_input_may_have_any_name(tmp_path):
         x = Input((4,), name=name)
         file = compare(shaken(Model(x, Dense(2)(x))), [draw(3, 4)], tmp_path / "model.onnx")
         assert file.graph.input[0].name == name
+
+
+def test_outputs_with_names_keep_them(tmp_path):
+    x = Input((4,))
+    model = shaken(Model(x, {"left": Dense(2)(x), "right": Dense(3)(x)}))
+    model.export(tmp_path / "model.onnx")
+    found = dict(
+        zip(model.outputs, ReferenceEvaluator(tmp_path / "model.onnx").run(None, {x.call.layer.name: draw(2, 4)}))
+    )
+    names = [each.name for each in onnx.load(tmp_path / "model.onnx").graph.output]
+    assert names == ["left", "right"]
+    for name, y in model.predict(draw(2, 4)).items():
+        np.testing.assert_allclose(found[name], y, rtol=1e-5, atol=1e-5)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder; choose a name for a file, such as model.onnx"):
+        Sequential([Dense(1, input_shape=(2,))]).export(tmp_path)
 
 
 def test_dropout_that_is_switched_off_by_hand_is_exported(tmp_path):

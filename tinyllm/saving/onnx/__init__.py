@@ -30,6 +30,8 @@ def export_onnx(model: Any, path: Any) -> None:
     own, a stateful layer. Nothing is written then.
     """
     path = os.path.realpath(path_text(path, "export"))
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"export: '{path}' is a folder; choose a name for a file, such as model.onnx")
     data = _onnx_bytes(model)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with exclusive(os.path.dirname(path)):
@@ -48,7 +50,8 @@ def _onnx_bytes(model: Any) -> bytes:
     outputs = export_layer(builder, model, values if len(values) > 1 else values[0], {})
     flat: list[Value] = []
     mapped(flat.append, outputs)
-    names = [builder.free(f"output_{i}" if len(flat) > 1 else "output") for i in range(len(flat))]
+    wanted = [f"output_{i}" for i in range(len(flat))] if len(flat) > 1 else ["output"]
+    names = [builder.free(name) for name in (outputs if isinstance(outputs, dict) else wanted)]
     for value, name in zip(flat, names):
         builder.nodes.append(onnx.helper.make_node("Identity", [value.name], [name]))
     made = onnx.helper.make_graph(
