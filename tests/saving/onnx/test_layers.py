@@ -170,7 +170,7 @@ def test_outputs_with_names_keep_them(tmp_path):
     model = shaken(Model(x, {"left": Dense(2)(x), "right": Dense(3)(x)}))
     model.export(tmp_path / "model.onnx")
     found = dict(
-        zip(model.outputs, ReferenceEvaluator(tmp_path / "model.onnx").run(None, {x.call.layer.name: draw(2, 4)}))
+        zip(model.outputs, ReferenceEvaluator(str(tmp_path / "model.onnx")).run(None, {x.call.layer.name: draw(2, 4)}))
     )
     names = [each.name for each in onnx.load(tmp_path / "model.onnx").graph.output]
     assert names == ["left", "right"]
@@ -179,7 +179,7 @@ def test_outputs_with_names_keep_them(tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(IsADirectoryError, match="is a folder; choose a name for a file, such as model.onnx"):
+    with pytest.raises(IsADirectoryError, match="is a folder; choose a name for a file"):
         Sequential([Dense(1, input_shape=(2,))]).export(tmp_path)
 
 
