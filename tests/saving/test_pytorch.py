@@ -1,5 +1,8 @@
 """A model's weights are PyTorch's under other names: the twins compute the same, forwards and backwards."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from tinyllm.autograd import Tensor
 from tinyllm.layers import (
     GRU,
     LSTM,
+    Add,
     Bidirectional,
     Conv1D,
     Dense,
@@ -23,6 +27,7 @@ from tinyllm.layers import (
 from tinyllm.models import Model, Sequential
 from tinyllm.saving import from_state_dict, load_pytorch, read_tensors, save_pytorch, to_state_dict, write_tensors
 
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "state_dicts.json").read_text(encoding="utf-8"))
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 5, 6))
 
@@ -35,8 +40,8 @@ def shaken(model):
     return model
 
 
-def one_layer(layer, x=X):
-    model = Sequential([layer], dtype="float64")
+def one_layer(layer, x=X, dtype="float64"):
+    model = Sequential([layer], dtype=dtype)
     model.predict(x)
     return shaken(model)
 
@@ -97,6 +102,76 @@ def test_there_and_back_again_are_the_same_bits(name):
         np.testing.assert_allclose(a, b, rtol=1e-15)
 
 
+OURS = {
+    "dense": lambda: [Dense(2)],
+    "convolution": lambda: [Conv1D(2, 2)],
+    "embedding": lambda: [Embedding(5, 2)],
+    "layer norm": lambda: [LayerNormalization(epsilon=1e-5)],
+    "rms norm": lambda: [RMSNormalization(epsilon=1e-6)],
+    "rnn": lambda: [SimpleRNN(2, return_sequences=True)],
+    "rnn relu": lambda: [SimpleRNN(2, "relu", return_sequences=True)],
+    "lstm": lambda: [LSTM(2, return_sequences=True)],
+    "lstm without bias": lambda: [LSTM(2, return_sequences=True, use_bias=False)],
+    "gru": lambda: [GRU(2, return_sequences=True)],
+    "bidirectional lstm": lambda: [Bidirectional(LSTM(2, return_sequences=True))],
+    "bidirectional gru": lambda: [Bidirectional(GRU(2, return_sequences=True))],
+    "two lstms": lambda: [LSTM(2, return_sequences=True), LSTM(2, return_sequences=True)],
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_stored_module_of_pytorchs_computes_the_same_here_and_its_weights_go_back_as_they_came(name):
+    golden = GOLDEN[name]
+    state = {f"0.{key}": np.array(w) for key, w in golden["state"].items()}  # as in nn.Sequential(module)
+    model = Sequential(OURS[name](), dtype="float64")
+    model.predict(np.array(golden["x"][0]))
+    from_state_dict(model, state)
+    np.testing.assert_allclose(model.predict(np.array(golden["x"][0])), golden["y"], rtol=1e-12, atol=1e-12)
+    back = {key.partition(".")[2]: w for key, w in to_state_dict(model).items()}
+    assert len(model.layers) > 1 or back.keys() == golden["state"].keys()
+    for key, w in back.items() if len(model.layers) == 1 else ():
+        expected = np.array(golden["state"][key])
+        if "bias_" in key and "gru" not in name:  # ours is one bias: the sum, and 0
+            other = np.array(golden["state"][key.replace("_ih_", "_hh_")])
+            expected = expected + other if "_ih_" in key else 0 * other
+        np.testing.assert_allclose(w, expected, rtol=1e-15, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["attention", "attention of three"])
+def test_stored_attention_of_pytorchs_computes_the_same_here_and_its_weights_go_back_as_they_came(name):
+    golden = GOLDEN[name]
+    query, key, value = (np.array(x) for x in golden["x"])
+    layer = MultiHeadAttention(2, 2, dtype="float64")
+    layer(query, value, key)
+    state = {name: np.array(w) for name, w in golden["state"].items()}
+    from_state_dict(layer, state)
+    np.testing.assert_allclose(layer(query, value, key).data, golden["y"], rtol=1e-12, atol=1e-12)
+    back = to_state_dict(layer)
+    assert back.keys() == state.keys()
+    for each, w in back.items():
+        np.testing.assert_array_equal(w, state[each])
+
+
+def test_names_that_agree_only_in_part_are_not_believed():
+    model = shaken(Sequential([Dense(6, input_shape=(6,)), Dense(6)]))
+    state = to_state_dict(model)
+    shifted = {n.replace("dense_1", "dense_2").replace("dense.", "dense_1."): w for n, w in state.items()}
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"the shapes of 'dense' .*: dense_1, dense_2; say which with rename"):
+        from_state_dict(model, shifted)
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_normalisation_without_weights_needs_no_module():
+    model = shaken(Sequential([Dense(6, input_shape=(6,)), LayerNormalization(center=False, scale=False), Dense(2)]))
+    state = {f"theirs.{name}": w * 2 for name, w in to_state_dict(model).items()}
+    before = model.get_weights()
+    from_state_dict(model, state)
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a * 2, b)
+
+
 def test_a_file_holds_them_and_one_that_does_not_fit_changes_nothing(tmp_path):
     model, other = tagger(), tagger()
     save_pytorch(model, tmp_path / "model.safetensors")
@@ -140,6 +215,20 @@ def test_modules_are_found_by_their_shapes_their_numbers_or_by_rename():
     "make, state, error, message",
     [
         (lambda: one_layer(GRU(3, reset_after=False)), {}, TypeError, "'gru' .*no twin in torch.nn: reset_after=False"),
+        (
+            lambda: one_layer(LSTM(3, go_backwards=True)),
+            {},
+            TypeError,
+            "'lstm' .*no twin in torch.nn: go_backwards=True",
+        ),
+        (
+            lambda: one_layer(Bidirectional(LSTM(3), backward_layer=LSTM(4, go_backwards=True))),
+            {},
+            TypeError,
+            "'bidirectional' .*no twin in torch.nn: .* of 3 and .* of 4 units",
+        ),
+        (lambda: one_layer(LayerNormalization(axis=1)), {}, TypeError, "it normalises axis 1, not the last"),
+        (lambda: one_layer(Dense(3)), [1], TypeError, "expected names and arrays, as module.state_dict.. gives; found"),
         (lambda: one_layer(LSTM(3, "relu")), {}, TypeError, "'lstm' .*no twin in torch.nn: activations other than"),
         (lambda: Sequential([Dense(3)]), {}, RuntimeError, "'dense' has no weights yet"),
         (lambda: one_layer(Dense(3)), {"dense.weight": np.ones((3, 6))}, ValueError, "needs .*bias"),
@@ -200,11 +289,12 @@ def torch_output(name, module, x):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-6)])
 @pytest.mark.parametrize("way", ["ours to theirs", "theirs to ours"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_and_its_twin_compute_the_same(name, way):
+def test_a_layer_and_its_twin_compute_the_same_forwards_and_backwards(name, way, dtype, tolerance):
     torch = pytest.importorskip("torch")
-    model, module = one_layer(LAYERS[name]()), torch_twin(torch, name)
+    model, module = one_layer(LAYERS[name](), dtype=dtype), torch_twin(torch, name).to(getattr(torch, dtype))
     if way == "ours to theirs":
         state = {key.split(".")[-1]: torch.from_numpy(w) for key, w in to_state_dict(model).items()}
         module.load_state_dict(state)
@@ -212,15 +302,28 @@ def test_a_layer_and_its_twin_compute_the_same(name, way):
         torch.manual_seed(0)
         for p in module.parameters():
             torch.nn.init.normal_(p, std=0.5)
-        from_state_dict(model, {f"twin.{key}": w.numpy() for key, w in module.state_dict().items()})
-    x = Tensor(X, requires_grad=True)
-    theirs_x = torch.tensor(X, requires_grad=True)
+        from_state_dict(model, {f"twin.{key}": w for key, w in module.state_dict().items()})
+    x = Tensor(X.astype(dtype), requires_grad=True)
+    theirs_x = torch.tensor(x.data, requires_grad=True)
     y, theirs = model(x), torch_output(name, module, theirs_x)
-    np.testing.assert_allclose(y.data, theirs.detach().numpy(), rtol=1e-12, atol=1e-12)
-    upstream = np.random.default_rng(2).normal(size=y.shape)
+    close(y.data, theirs.detach(), tolerance)
+    upstream = np.random.default_rng(2).normal(size=y.shape).astype(dtype)
     y.backward(upstream)
     theirs.backward(torch.from_numpy(upstream))
-    np.testing.assert_allclose(x.grad, theirs_x.grad.numpy(), rtol=1e-10, atol=1e-12)
+    close(x.grad, theirs_x.grad, tolerance)
+    gradients = {n: p.grad.numpy() for n, p in module.named_parameters()}
+    for w in model.weights:
+        w.data = w.grad  # a gradient changes its shape and order as the weight does
+    for key, gradient in to_state_dict(model).items():
+        theirs_name = key.split(".")[-1]
+        if "bias_hh" not in key or "gru" in name:
+            close(gradient, gradients[theirs_name], tolerance)
+
+
+def close(ours, theirs, tolerance):
+    """As close as the largest number allows."""
+    theirs = np.asarray(theirs)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * max(1, np.abs(theirs).max()))
 
 
 @pytest.mark.torch
@@ -275,3 +378,60 @@ def test_a_whole_model_and_stacked_layers_come_from_pytorch_and_predict_the_same
     ids = RNG.integers(0, 9, (3, 5))
     expected = theirs(torch.from_numpy(ids)).detach().numpy()
     np.testing.assert_allclose(ours.predict(ids), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.torch
+def test_two_grus_and_a_head_predict_the_same_in_pytorch():
+    torch = pytest.importorskip("torch")
+
+    class Theirs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = torch.nn.Embedding(9, 4)
+            self.gru = torch.nn.GRU(4, 5, batch_first=True)
+            self.gru_1 = torch.nn.GRU(5, 3, batch_first=True)
+            self.dense = torch.nn.Linear(3, 2)
+
+        def forward(self, ids):
+            return self.dense(self.gru_1(self.gru(self.embedding(ids))[0])[0][:, -1])
+
+    layers = [Embedding(9, 4, input_length=5), GRU(5, return_sequences=True), GRU(3), Dense(2)]
+    ours, theirs = shaken(Sequential(layers)), Theirs()
+    theirs.load_state_dict({name: torch.from_numpy(w) for name, w in to_state_dict(ours).items()})
+    ids = RNG.integers(0, 9, (3, 5))
+    close(ours.predict(ids), theirs(torch.from_numpy(ids)).detach(), 1e-6)
+
+
+@pytest.mark.torch
+def test_a_transformers_block_comes_from_pytorch_and_predicts_the_same(tmp_path):
+    torch = pytest.importorskip("torch")
+    safetensors = pytest.importorskip("safetensors.torch")
+    ids = Input((None,))
+    x = Embedding(9, 6, name="embedding")(ids)
+    y = LayerNormalization(epsilon=1e-5, name="norm1")(Add()([x, MultiHeadAttention(2, 3, name="self_attn")(x, x)]))
+    hidden = Dense(8, "relu", name="linear1")(y)
+    y = LayerNormalization(epsilon=1e-5, name="norm2")(Add()([y, Dense(6, name="linear2")(hidden)]))
+    ours = Model(ids, y)
+    table = torch.nn.Embedding(9, 6)
+    block = torch.nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True).eval()
+    for p in block.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+    state = {"embedding.weight": table.weight.detach(), **block.state_dict()}
+    safetensors.save_file(state, tmp_path / "model.safetensors")
+    load_pytorch(ours, tmp_path / "model.safetensors")  # the names are those of nn.TransformerEncoderLayer
+    tokens = RNG.integers(0, 9, (3, 5))
+    with torch.no_grad():
+        close(ours.predict(tokens), block(table(torch.from_numpy(tokens))), 1e-6)
+    save_pytorch(ours, tmp_path / "back.safetensors")
+    back = safetensors.load_file(tmp_path / "back.safetensors")
+    assert back.keys() == state.keys() and all(torch.equal(back[name], w) for name, w in state.items())
+
+
+@pytest.mark.torch
+def test_what_numpy_cannot_read_is_refused_in_one_line():
+    torch = pytest.importorskip("torch")
+    model = one_layer(Dense(3))
+    for module in (torch.nn.Linear(6, 3).bfloat16().state_dict(), dict(torch.nn.Linear(6, 3).named_parameters())):
+        with pytest.raises(TypeError, match="from_state_dict: NumPy cannot read 'weight': ") as caught:
+            from_state_dict(model, module)
+        assert "\n" not in str(caught.value)

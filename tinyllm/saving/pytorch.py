@@ -44,10 +44,10 @@ def to_state_dict(model: Any) -> Arrays:
 def from_state_dict(model: Any, state: Mapping[str, Any], rename: Mapping[str, str] | None = None) -> None:
     """Overwrite a model's (or layer's) weights with those of a PyTorch module; all or nothing.
 
-    state   names -> arrays, such as {name: w.numpy() for name, w in module.state_dict().items()}
+    state   names -> arrays, such as module.state_dict()
     rename  {our layer: its module's path in state}; of a module with several recurrent layers "rnn[1]" is the second.
-            Without it, layers are found by their names; where the names differ, by the shapes, if only one choice
-            fits, or by the numbers of an nn.Sequential
+            Without it, layers are found by their names if all of them agree; else by the numbers of an nn.Sequential;
+            else by the shapes, if only one choice fits
 
     Raises ValueError, listing both sides, where a layer's module is not clear or does not fit; then nothing is changed.
     """
@@ -103,6 +103,19 @@ def _plain(**ours: str) -> Twin:
     return Twin(give, take)
 
 
+def _normalization(**ours: str) -> Twin:
+    """PyTorch normalises the last axes."""
+    plain = _plain(**ours)
+
+    def give(layer: Any) -> Arrays:
+        axes, rank = layer.axes(len(layer.input_shape)), len(layer.input_shape)
+        if axes != list(range(axes[0], rank)):
+            raise _no_twin(layer, f"it normalises axis {layer.axis}, not the last")
+        return plain.give(layer)
+
+    return Twin(give, plain.take)
+
+
 def _recurrent(suffix: str = "") -> Twin:
     """SimpleRNN, LSTM and GRU. Gates are blocks of columns; only the GRU's are in another order (theirs r, z, n)."""
 
@@ -113,7 +126,7 @@ def _recurrent(suffix: str = "") -> Twin:
         return np.concatenate([r, z, n], axis=-1)  # its own inverse
 
     def give(layer: Any) -> Arrays:
-        _check_recurrent(layer)
+        _check_recurrent(layer, backwards=suffix != "")
         found = {"weight_ih": "kernel", "weight_hh": "recurrent_kernel"}
         state = {theirs: swapped(layer, _data(layer, ours)).T for theirs, ours in found.items()}
         if layer.use_bias:
@@ -122,7 +135,6 @@ def _recurrent(suffix: str = "") -> Twin:
         return {f"{theirs}_l0{suffix}": w for theirs, w in state.items()}
 
     def take(layer: Any, state: Arrays) -> Arrays:
-        _check_recurrent(layer)
         get = {name.removesuffix(f"_l0{suffix}"): w for name, w in state.items()}
         found = {"kernel": swapped(layer, get["weight_ih"].T), "recurrent_kernel": swapped(layer, get["weight_hh"].T)}
         if layer.use_bias:
@@ -133,18 +145,28 @@ def _recurrent(suffix: str = "") -> Twin:
     return Twin(give, take)
 
 
-def _check_recurrent(layer: Any) -> None:
-    unusual = layer.activation is not activations.tanh
-    unusual |= getattr(layer, "recurrent_activation", activations.sigmoid) is not activations.sigmoid
-    if unusual or not getattr(layer, "reset_after", True):
-        what = "reset_after=False" if not unusual else "activations other than tanh and sigmoid"
-        raise TypeError(f"the layer '{layer.name}' ({type(layer).__name__}) has no twin in torch.nn: {what}")
+def _check_recurrent(layer: Any, backwards: bool) -> None:
+    usual = layer.activation is activations.tanh
+    usual |= isinstance(layer, layers.SimpleRNN) and layer.activation is activations.relu  # nonlinearity="relu"
+    if not usual or getattr(layer, "recurrent_activation", activations.sigmoid) is not activations.sigmoid:
+        raise _no_twin(layer, "activations other than tanh and sigmoid")
+    if not getattr(layer, "reset_after", True):
+        raise _no_twin(layer, "reset_after=False")
+    if layer.go_backwards and not backwards:
+        raise _no_twin(layer, "go_backwards=True")
+
+
+def _no_twin(layer: Any, why: str) -> TypeError:
+    return TypeError(f"the layer '{layer.name}' ({type(layer).__name__}) has no twin in torch.nn: {why}")
 
 
 def _bidirectional() -> Twin:
     ways = {"layer": _recurrent(), "backward_layer": _recurrent("_reverse")}
 
     def give(layer: Any) -> Arrays:
+        forward, backward = layer.layer, layer.backward_layer
+        if type(forward) is not type(backward) or forward.units != backward.units:
+            raise _no_twin(layer, f"a {forward!r} of {forward.units} and a {backward!r} of {backward.units} units")
         return {name: w for way, twin in ways.items() for name, w in twin.give(getattr(layer, way)).items()}
 
     def take(layer: Any, state: Arrays) -> Arrays:
@@ -162,8 +184,7 @@ def _attention() -> Twin:
         features, heads, size = kernels[0].shape
         output = _data(layer, "attention_output/kernel")
         if heads * size != features or layer.value_dim != size or output.shape[2:] != (features,):
-            what = f"{heads} heads of {size} and {layer.value_dim}, for {features} features"
-            raise TypeError(f"the layer '{layer.name}' (MultiHeadAttention) has no twin in torch.nn: {what}")
+            raise _no_twin(layer, f"{heads} heads of {size} and {layer.value_dim}, for {features} features")
         flat = [kernel.reshape(len(kernel), -1).T for kernel in kernels]
         if all(len(kernel) == features for kernel in kernels):
             state = {"in_proj_weight": np.concatenate(flat)}
@@ -194,8 +215,8 @@ TWINS: dict[type, Twin] = {
     layers.Dense: _plain(weight="kernel", bias="bias"),
     layers.Conv1D: _plain(weight="kernel", bias="bias"),
     layers.Embedding: _plain(weight="embeddings"),
-    layers.LayerNormalization: _plain(weight="gamma", bias="beta"),
-    layers.RMSNormalization: _plain(weight="scale"),
+    layers.LayerNormalization: _normalization(weight="gamma", bias="beta"),
+    layers.RMSNormalization: _normalization(weight="scale"),
     layers.SimpleRNN: _recurrent(),
     layers.LSTM: _recurrent(),
     layers.GRU: _recurrent(),
@@ -221,7 +242,7 @@ def _twins(outer: Layer, path: str = "") -> list[tuple[str, Layer]]:
     if type(outer) in TWINS:
         if not outer.built:
             raise RuntimeError(f"the layer '{outer.name}' has no weights yet: build the model, or show it some data")
-        return [(path, outer)]
+        return [(path, outer)] if outer.parameters else []  # a normalisation may have none
     if outer.own_parameters:
         known = ", ".join(sorted(each.__name__ for each in TWINS))
         raise TypeError(f"the layer '{outer.name}' ({type(outer).__name__}) has no twin in torch.nn; known: {known}")
@@ -233,6 +254,9 @@ def _twins(outer: Layer, path: str = "") -> list[tuple[str, Layer]]:
 
 def _modules(state: Mapping[str, Any]) -> dict[str, Arrays]:
     """The arrays of a state dict module by module; the layers of a recurrent module as "rnn", "rnn[1]", ..."""
+    if not isinstance(state, Mapping):
+        found_kind = type(state).__name__
+        raise TypeError(f"from_state_dict: expected names and arrays, as module.state_dict() gives; found {found_kind}")
     found: dict[str, Arrays] = {}
     attention = {match[1] or "" for key in state if (match := ATTENTION.fullmatch(key))}
     for key, value in state.items():
@@ -246,7 +270,10 @@ def _modules(state: Mapping[str, Any]) -> dict[str, Arrays]:
                 path, name = outer, f"out_proj.{name}"
         else:
             raise ValueError(f"from_state_dict: '{key}' is no weight of a module that has a twin here")
-        found.setdefault(path, {})[name] = as_array(value)
+        try:
+            found.setdefault(path, {})[name] = np.asarray(as_array(value))
+        except (TypeError, RuntimeError) as error:  # what PyTorch says of bfloat16, of another device, of a Parameter
+            raise TypeError(f"from_state_dict: NumPy cannot read '{key}': {error}") from None
     return found
 
 
@@ -257,8 +284,11 @@ def _homes(twins: list, modules: dict[str, Arrays], rename: Mapping[str, str]) -
         if ours not in paths or theirs not in modules:
             known = f"our layers: {', '.join(paths)}; modules: {', '.join(modules)}"
             raise ValueError(f"from_state_dict: rename {{'{ours}': '{theirs}'}} names something unknown; {known}")
-    homes = dict(rename) | {path: path for path in paths if path not in rename and path in modules}
-    rest = [(path, layer) for path, layer in twins if path not in homes]
+    rest = [(path, layer) for path, layer in twins if path not in rename]
+    homes = dict(rename)
+    if all(path in modules for path, _ in rest):
+        return homes | {path: path for path, _ in rest}
+    # Names that agree in part say nothing: "dense_1" may be the first layer there, and the second here.
     free = [path for path in modules if path not in homes.values()]
     if len(rest) == len(free) and all(path.split("[")[0].isdigit() for path in free):  # an nn.Sequential counts
         free.sort(key=lambda path: [int(n) for n in re.findall(r"\d+", path)])

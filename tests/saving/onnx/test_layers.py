@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from tests.saving.onnx.common import compare, draw, shaken
 from tinyllm.layers import (
     GRU,
     LSTM,
@@ -59,6 +60,7 @@ OPEN = {
     "causal convolution": lambda: [Conv1D(4, 3, padding="causal", dilation_rate=2)],
     "same convolution": lambda: [Conv1D(4, 3, padding="same", strides=2)],
     "same dilated convolution": lambda: [Conv1D(4, 2, padding="same", dilation_rate=2)],
+    "same convolution of even width": lambda: [Conv1D(4, 4, padding="same")],
     "grouped convolution": lambda: [Conv1D(4, 3, groups=2, use_bias=False)],
     "max pooling": lambda: [MaxPooling1D(2)],
     "same max pooling": lambda: [MaxPooling1D(3, strides=2, padding="same")],
@@ -71,39 +73,25 @@ OPEN = {
     "repeat": lambda: [GlobalMaxPooling1D(), RepeatVector(3)],
     "dropouts": lambda: [Dropout(0.5), SpatialDropout1D(0.3), Activation("tanh")],
     "masked dense": lambda: [Masking(), Dense(3)],
+    "lstm relu": lambda: [LSTM(3, "relu", recurrent_activation="hard_sigmoid", return_sequences=True)],
+    "gru softsign": lambda: [GRU(3, "softsign", go_backwards=True)],
+    "gru elu, reset before": lambda: [GRU(3, "elu", reset_after=False)],
+    "rnn linear": lambda: [SimpleRNN(3, None)],
+    "two directions, relu": lambda: [Bidirectional(LSTM(3, "relu", return_sequences=True), merge_mode="mul")],
+    "same max pooling, strides longer than windows": lambda: [MaxPooling1D(2, strides=3, padding="same")],
+    "same mean pooling of every step": lambda: [AveragePooling1D(4, strides=1, padding="same")],
+    "max of all, time kept": lambda: [GlobalMaxPooling1D(keepdims=True)],
 }
 FIXED = {
     "flatten": lambda: [Flatten(), Dense(2)],
     "reshape": lambda: [Reshape((3, -1))],
+    "features first, flattened": lambda: [Flatten("channels_first")],
+    "features first, convolution": lambda: [Conv1D(3, 2, data_format="channels_first", activation="softmax")],
+    "features first, max pooling": lambda: [MaxPooling1D(2, data_format="channels_first")],
+    "features first, mean of all": lambda: [GlobalAveragePooling1D("channels_first", keepdims=True)],
+    "layer norm of two axes": lambda: [LayerNormalization(axis=[1, 2])],
+    "rms norm of two axes": lambda: [RMSNormalization(axis=[1, 2])],
 }
-
-
-def shaken(model):
-    rng = np.random.default_rng(1)
-    for w in model.weights:
-        w.data = (rng.normal(size=w.shape) * 0.5).astype(w.dtype)
-    return model
-
-
-def draw(*shape):
-    return np.random.default_rng(sum(shape)).normal(size=shape).astype("float32")
-
-
-def compare(model, inputs, path, tolerance=1e-5):
-    """The file's outputs are the model's, for each of the inputs."""
-    model.export(path)
-    file = onnx.load(path)
-    names = [each.name for each in file.graph.input]
-    evaluator = ReferenceEvaluator(file)
-    for x in inputs:
-        expected = model.predict(x)
-        found = evaluator.run(None, dict(zip(names, x if isinstance(x, list) else [x])))
-        expected = expected if isinstance(expected, list) else [expected]
-        assert len(found) == len(expected)
-        for a, b in zip(found, expected):
-            assert a.dtype == b.dtype
-            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
-    return file
 
 
 @pytest.mark.parametrize("name", OPEN)
@@ -138,6 +126,8 @@ def test_attention_computes_the_same(tmp_path):
     compare(causal, [[draw(2, 5, 6)], [draw(1, 7, 6)]], tmp_path / "model.onnx")
     crossed = graph(MultiHeadAttention(2, 3, value_dim=4), (None, 6), (None, 4))
     compare(crossed, [[draw(2, 5, 6), draw(2, 3, 4)]], tmp_path / "model.onnx")
+    wide = graph(MultiHeadAttention(2, 3, output_shape=(2, 5), use_bias=False), (None, 6), (None, 4))
+    compare(wide, [[draw(2, 5, 6), draw(2, 3, 4)], [draw(1, 2, 6), draw(1, 6, 4)]], tmp_path / "model.onnx")
 
 
 def test_states_go_in_and_come_out(tmp_path):
@@ -163,7 +153,49 @@ def test_a_shared_encoder_of_ids_is_exported(tmp_path):
     a, b = Input((None,), dtype="int64"), Input((None,), dtype="int64")
     model = shaken(Model([a, b], Dense(1, "sigmoid")(Concatenate()([encoder(a), encoder(b)]))))
     rng = np.random.default_rng(0)
-    compare(model, [[rng.integers(0, 10, (3, 4)), rng.integers(0, 10, (3, 6))]], tmp_path / "model.onnx")
+    file = compare(model, [[rng.integers(0, 10, (3, 4)), rng.integers(0, 10, (3, 6))]], tmp_path / "model.onnx")
+    tables = [each for each in file.graph.initializer if list(each.dims) == [10, 4]]
+    assert len(tables) == 1  # weights that are shared are written once
+
+
+def test_an_input_may_have_any_name(tmp_path):
+    for name in ("output", "constant", "matmul", "identity"):
+        x = Input((4,), name=name)
+        file = compare(shaken(Model(x, Dense(2)(x))), [draw(3, 4)], tmp_path / "model.onnx")
+        assert file.graph.input[0].name == name
+
+
+def test_outputs_with_names_keep_them(tmp_path):
+    x = Input((4,))
+    model = shaken(Model(x, {"left": Dense(2)(x), "right": Dense(3)(x)}))
+    model.export(tmp_path / "model.onnx")
+    found = dict(
+        zip(model.outputs, ReferenceEvaluator(str(tmp_path / "model.onnx")).run(None, {x.call.layer.name: draw(2, 4)}))
+    )
+    names = [each.name for each in onnx.load(tmp_path / "model.onnx").graph.output]
+    assert names == ["left", "right"]
+    for name, y in model.predict(draw(2, 4)).items():
+        np.testing.assert_allclose(found[name], y, rtol=1e-5, atol=1e-5)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder; choose a name for a file"):
+        Sequential([Dense(1, input_shape=(2,))]).export(tmp_path)
+
+
+def test_dropout_that_is_switched_off_by_hand_is_exported(tmp_path):
+    compare(graph(lambda x: Dropout(0.5)(Dense(3)(x), training=False), (4,)), [[draw(2, 4)]], tmp_path / "model.onnx")
+
+
+def test_a_small_transformer_is_exported(tmp_path):
+    def block(ids):
+        x = Embedding(9, 6)(ids)
+        x = Add()([x, MultiHeadAttention(2, 3)(LayerNormalization()(x), LayerNormalization()(x), use_causal_mask=True)])
+        x = Add()([x, Dense(6)(Dense(12, "gelu")(LayerNormalization()(x)))])
+        return Dense(9, "softmax")(LayerNormalization()(x))
+
+    ids = np.random.default_rng(0).integers(0, 9, (3, 7)).astype("float32")
+    compare(graph(block, (None,)), [[ids], [ids[:1, :4]], [ids[:, :1]]], tmp_path / "model.onnx")
 
 
 def test_the_articles_classifier_is_exported_with_its_names(tmp_path):
@@ -177,17 +209,21 @@ def test_the_articles_classifier_is_exported_with_its_names(tmp_path):
 
 def test_double_precision_stays_double(tmp_path):
     model = Sequential([LSTM(3, return_sequences=True, input_shape=(None, 6)), Dense(2, "tanh")], dtype="float64")
-    compare(shaken(model), [draw(2, 5, 6).astype(float)], tmp_path / "model.onnx", tolerance=1e-12)
+    compare(shaken(model), [draw(2, 5, 6).astype(float)], tmp_path / "model.onnx", 1e-12, runtime=False)
 
 
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: Sequential([Embedding(5, 3, mask_zero=True, input_length=4), LSTM(3)]), "'lstm' .*a mask reaches it"),
-        (lambda: Sequential([LSTM(3, "relu", input_shape=(4, 2))]), "'lstm' .*activations other than tanh and sigmoid"),
+        (lambda: Sequential([GRU(3, lambda x: x, input_shape=(4, 2))]), "'gru' .*its activation <lambda>"),
+        (lambda: graph(lambda x: Dropout(0.5)(x, training=True), (4,)), "'dropout' .*it is called with training="),
         (lambda: Sequential([LSTM(3, stateful=True, input_shape=(4, 2))]), "'lstm' .*stateful=True"),
         (lambda: Sequential([Dense(3, lambda x: x, input_shape=(2,))]), "'dense' .*its activation <lambda>"),
         (lambda: Sequential([LayerNormalization(axis=1, input_shape=(4, 2))]), "it normalises axis 1, not the last"),
+        (
+            lambda: Sequential([Conv1D(3, 2, padding="same", strides=2, dilation_rate=2, input_shape=(4, 2))]),
+            "'conv1d' .*both strides and dilation_rate above 1",
+        ),
         (lambda: Sequential([Dense(3)]), "has no weights yet"),
         (built_gpt, "GPT is a class of your own"),
     ],
