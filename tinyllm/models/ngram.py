@@ -106,11 +106,12 @@ class NGram(CausalLM):
         ids = np.asarray(ids)
         if ids.dtype.kind not in "iu":
             raise TypeError(f"NGram: ids are whole numbers; found an array of {ids.dtype}")
+        ids = ids.astype(np.int64)
         low, high = ids.min(initial=least), ids.max(initial=least)
         if low < least or high >= self.vocab_size:
             wrong = low if low < least else high
             raise IndexError(f"NGram: token id {wrong} is outside 0..{self.vocab_size - 1} (vocab_size)")
-        return ids.astype(np.int64)
+        return ids
 
     def _contexts(self, ids: np.ndarray, k: int) -> np.ndarray:
         """The last k tokens up to each position, as one number each; before the text there is a token of its own."""
