@@ -38,7 +38,7 @@ torch: .venv/torch
 	$(PYTEST) -m torch
 
 interop: .venv/torch
-	$(PIP) keras==3.15.1
+	$(PIP) keras==3.15.1 tokenizers
 	$(PYTEST) -m interop
 
 bench: .venv/dev

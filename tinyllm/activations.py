@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyllm import ops
 from tinyllm.names import lookup
-from tinyllm.ops import elu, erfc, hard_sigmoid, leaky_relu, relu, selu, sigmoid, silu, softmax, softplus, softsign
+from tinyllm.ops import elu, erfc, hard_sigmoid, relu, selu, sigmoid, silu, softmax, softplus, softsign
 
 __all__ = [
     "elu",
@@ -39,6 +39,15 @@ exponential = np.exp
 def linear(x):
     """x itself."""
     return x
+
+
+def leaky_relu(x, negative_slope=0.2):
+    """x where it is positive, else negative_slope x: ops.leaky_relu with Keras's slope (PyTorch's is 0.01).
+
+    >>> leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.2,  2. ])
+    """
+    return ops.leaky_relu(x, negative_slope)
 
 
 def gelu(x, approximate=False):

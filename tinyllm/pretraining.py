@@ -22,6 +22,7 @@ from tinyllm import datasets
 from tinyllm.callbacks import Callback, Checkpoint
 from tinyllm.corpus import IGNORED, Lines, Streams, Windows, lines_of, split
 from tinyllm.losses import SparseCategoricalCrossentropy
+from tinyllm.models import NGram
 from tinyllm.models.recurrent_lm import CELLS
 from tinyllm.optimizers import AdamW, Group
 from tinyllm.pictures import figure
@@ -47,19 +48,21 @@ def train(
     """
     out = Path(out)
     lines = datasets.load_text(text)
-    tokenizer, data, judge = (
-        _separate_lines(lines, recipe, seed) if recipe.lines else _running_text(lines, recipe, seed)
-    )
+    prepare = _separate_lines if recipe.lines else _running_text
+    tokenizer, data, judge = prepare(lines, recipe, seed)
     model_class, fixed = MODELS[recipe.model]
     sizes = fixed | recipe.sizes | ({"context": recipe.window} if recipe.model == "gpt" else {})
     model = model_class(tokenizer.vocab_size, **sizes, tokenizer=tokenizer, seed=seed)
-    model.accumulate = recipe.accumulate
-    model.compile(_optimizer(recipe), SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
     sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     settings = asdict(recipe) | {"seed": seed, "parameters": model.count_params(), "text_sha256": sha256}
-    checkpoints = out / "checkpoints"
     _check_settings(out, settings, resume)
     watch = Watch(judge, settings, recipe, out, verbose)
+    if isinstance(model, NGram):
+        watch.count(model, data)
+        return watch.metrics
+    model.accumulate = recipe.accumulate
+    model.compile(_optimizer(recipe), SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
+    checkpoints = out / "checkpoints"
     model.fit(
         data,
         epochs=math.ceil(recipe.steps / recipe.every),
@@ -85,6 +88,7 @@ class Watch(Callback):
 
     def on_train_begin(self, logs=None):
         self.began, self.looked, self.fresh = time.process_time(), 0.0, 0
+        self.prompt = [self.model.encode("\n")[0]]  # a new line begins: every text has one
         self.started = time.perf_counter()
         self.tokens_per_step = self.recipe.batch * self.recipe.accumulate * self.recipe.window
 
@@ -126,7 +130,7 @@ class Watch(Callback):
                 f"{start}step {step}/{self.recipe.steps}: training {logs['loss']:.4f}, "
                 f"validation {loss:.4f} nats, {tokens_per_second:,.0f} tokens/s, {left} left"
             )
-            print(_indented(self.model.generate(max_tokens=SAMPLE, temperature=0.8, seed=epoch)))
+            print(_indented(self.model.generate(self.prompt, SAMPLE, temperature=0.8, seed=epoch).lstrip()))
         self.looked += time.perf_counter() - before
 
     def on_train_end(self, logs=None):
@@ -137,6 +141,22 @@ class Watch(Callback):
         except ImportError as error:
             if self.verbose:
                 print(f"no curves.png: {error}")
+
+    def count(self, model: NGram, data: Any) -> None:
+        """Instead of training: count, judge, and leave the same folder."""
+        began = time.process_time()
+        model.count(data.ids) if isinstance(data, Windows) else model.count_lines(data.x, data.y)
+        loss = self.judge(model)
+        self.metrics |= {
+            "validation_nats": loss,
+            "validation_bits": loss / math.log(2),
+            "best_validation_nats": loss,
+            "cpu_seconds": round(time.process_time() - began, 2),
+        }
+        model.save(self.out / "model")
+        write_atomically(str(self.out / "metrics.json"), json.dumps(self.metrics, indent=1).encode())
+        if self.verbose:
+            print(f"counted: validation {loss:.4f} nats")
 
     def _speed(self) -> tuple[float, float]:
         """(tokens a second, seconds a step) of training alone."""

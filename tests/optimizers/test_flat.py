@@ -1,5 +1,7 @@
 """Weights in one buffer: what its owners see, and that the pieces it is worked in do not show."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,8 @@ from hypothesis.extra.numpy import array_shapes
 
 from tests.optimizers.cases import CASES, random_steps, walk
 from tinyllm import Tensor
+from tinyllm.layers import Dense
+from tinyllm.models import Sequential
 from tinyllm.optimizers import SGD, Adam, flat
 from tinyllm.optimizers.flat import norm
 
@@ -113,3 +117,17 @@ def test_adam_on_weights_in_pieces_of_the_usual_size():
     n = flat.BLOCK + 3
     ((after,),) = walk(Adam(0.5), [np.zeros(n)], [[np.ones(n)]], "float32")
     assert after.min() == after.max() != 0
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop"])
+def test_a_copy_of_a_trained_model_trains_on_like_the_original(name):
+    model = Sequential([Dense(3, "tanh", input_shape=(2,)), Dense(1)])
+    model.compile(name, "mse")
+    x, y = np.random.default_rng(0).normal(size=(8, 2)), np.ones(8)
+    model.fit(x, y, epochs=2, verbose=0)
+    before, twin = model.get_weights(), copy.deepcopy(model)
+    for each in (model, twin):
+        each.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    for a, b, start in zip(model.get_weights(), twin.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, start)

@@ -46,7 +46,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     tour.set_defaults(run=_tour)
 
     serve = commands.add_parser("serve", help="answer HTTP requests with a saved model")
-    serve.add_argument("model", metavar="MODEL", help="a folder or .h5 file that model.save() wrote")
+    serve.add_argument("model", metavar="MODEL", help="a folder, .keras or .h5 file that model.save() wrote")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     serve.set_defaults(run=_serve)

@@ -41,10 +41,10 @@ def add_generate(commands: Any) -> None:
     """The command line of `tinyllm generate`."""
     write = commands.add_parser("generate", help="let a language model write")
     write.add_argument("model", metavar="MODEL", help="the folder of a run of `tinyllm train`, or of a saved model")
-    write.add_argument("--prompt", default="", help="what the text begins with")
+    write.add_argument("--prompt", default="\n", help="what the text begins with (default: a new line)")
     write.add_argument("--max-tokens", type=int, default=500, help="how long it may get (default: %(default)s)")
     write.add_argument("--greedy", action="store_true", help="always the most probable token")
-    write.add_argument("--temperature", type=float, default=0.8, help="below 1 bolder, above 1 more even (%(default)s)")
+    write.add_argument("--temperature", type=float, help="below 1 bolder, above 1 more even (default: 0.8)")
     write.add_argument("--top-k", type=int, help="draw from the k most probable tokens only")
     write.add_argument("--top-p", type=float, help="draw from the most probable ones with this probability together")
     write.add_argument("--min-p", type=float, help="draw from those at least this fraction as probable as the first")
@@ -97,7 +97,10 @@ def _generate(options: argparse.Namespace) -> None:
     model = load_model(inside if os.path.isdir(inside) else options.model)
     if not isinstance(model, CausalLM):
         raise ValueError(f"{options.model} holds a {type(model).__name__}; generate takes what `tinyllm train` made")
+    if options.temperature is None:
+        options.temperature = 1.0 if options.greedy else 0.8
     names = ("max_tokens", "greedy", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed")
+    print(options.prompt.lstrip("\n"), end="", flush=True)
     for piece in model.stream(options.prompt, **{name: getattr(options, name) for name in names}):
         print(piece, end="", flush=True)
     print()

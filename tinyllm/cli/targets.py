@@ -174,9 +174,9 @@ def _vocabulary(outer: Any) -> int | None:
 def _no_enormous_weight(made: Any) -> Iterator[None]:
     add_weight = made.add_weight
 
-    def checked(name: str, shape: tuple[int, ...], initializer: Any) -> Any:
+    def checked(name: str, shape: tuple[int, ...], *rest: Any, **options: Any) -> Any:
         refuse_enormous(f"{made.name}, weight '{name}' {shape}", math.prod(shape))
-        return add_weight(name, shape, initializer)
+        return add_weight(name, shape, *rest, **options)
 
     vars(made)["add_weight"] = checked
     try:

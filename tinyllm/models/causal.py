@@ -1,12 +1,14 @@
 """CausalLM: what all models of the next token share: reading, scoring, writing, and what a file says of them."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tinyllm.autograd import no_grad
+from tinyllm.generation import Sampling, generate, stream
+from tinyllm.generation.text import encode, text_of, tokenizer_of
 from tinyllm.layers.inner import all_layers
 from tinyllm.models.model import Model
 from tinyllm.ops import cross_entropy_with_logits
@@ -76,6 +78,35 @@ class CausalLM(Model):
     def select(self, state: Any, rows: np.ndarray) -> Any:
         """A copy of the state with these rows of the batch, in this order (a row may occur twice)."""
         return state[rows]
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def generate(
+        self, prompt: Any, max_tokens: int = 100, *, stop: Any = (), seed: int = 0, **sampling: Any
+    ) -> str | list[str]:
+        """The prompt and what the model writes behind it; for a list of prompts a list of texts.
+
+        sampling: greedy, temperature, top_k, top_p, min_p, repetition_penalty (generation.Sampling). The rest, and more
+        than the text alone: generation.generate.
+        """
+        tokenizer_of(self)
+        found = generate(self, prompt, max_tokens, Sampling(**sampling), stop=stop, seed=seed)
+        texts = [self.decode(each.prompt) + each.text for each in (found if isinstance(found, list) else [found])]
+        return texts if isinstance(found, list) else texts[0]
+
+    def stream(
+        self, prompt: Any, max_tokens: int = 100, *, stop: Any = (), seed: int = 0, **sampling: Any
+    ) -> Iterator[str]:
+        """What generate would write behind the prompt, in pieces, as it comes (generation.stream)."""
+        return stream(self, prompt, max_tokens, Sampling(**sampling), stop=stop, seed=seed)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text. ValueError without a tokenizer, and for characters that the vocabulary lacks."""
+        return encode(self, text)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids. ValueError without a tokenizer."""
+        return text_of(tokenizer_of(self), [int(i) for i in ids])
 
     # -- scoring ----------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,18 @@ from tinyllm.models.causal import CausalLM
 
 __all__ = ["MLPLM", "Bigram"]
 
+AT_ONCE = 4096  # tokens that are scored in one piece
 
-class Bigram(CausalLM):
+
+class _LooksBack(CausalLM):
+    """What both share: each token sees its whole context, wherever a window begins."""
+
+    def nats(self, ids: Any, window: int | None = None, batch_size: int = 64) -> float:
+        """The mean cross-entropy, in nats per token, over all of ids but the first; the window only saves memory."""
+        return super().nats(ids, window or AT_ONCE, batch_size)
+
+
+class Bigram(_LooksBack):
     """A table of scores: row i says what follows token i. Trained, it becomes the counts of pairs, normalised.
 
     >>> Bigram(vocab_size=5)(np.array([[0, 3, 1]])).shape
@@ -27,12 +37,8 @@ class Bigram(CausalLM):
     def call(self, ids: Any, training: bool = False) -> Any:
         return self.table(ids)
 
-    def nats(self, ids: Any, window: int | None = None, batch_size: int = 64) -> float:
-        """The mean cross-entropy, in nats per token; the window matters not, each token sees the one before it."""
-        return super().nats(ids, window or 1024, batch_size)
 
-
-class MLPLM(CausalLM):
+class MLPLM(_LooksBack):
     """The embeddings of the last `context` tokens side by side, through one hidden layer (Bengio et al. 2003).
 
         hidden = tanh(side_by_side @ kernel + bias);  logits = hidden @ head

@@ -9,7 +9,7 @@ import numpy as np
 from tinyllm.autograd import Tensor
 from tinyllm.layers import InputLayer, Layer, deserialize
 from tinyllm.layers.base import assign_weights
-from tinyllm.layers.inner import unique_names
+from tinyllm.layers.inner import all_layers, unique_names
 from tinyllm.layers.symbolic import Call, mapped, shapes_of
 from tinyllm.models import graph
 from tinyllm.saving import save_model
@@ -156,6 +156,8 @@ class Model(Layer, Trainable):
         shapes = input_shape if isinstance(input_shape, list) else [input_shape]
         zeros = [np.zeros([n or 1 for n in shape]) for shape in shapes]
         self(zeros if isinstance(input_shape, list) else zeros[0])
+        for layer in all_layers(self).values():
+            getattr(layer, "reset_states", lambda: None)()  # the zeros were no data
 
     def _one_or_several(self, x: Any, others: tuple) -> Any:
         if others:

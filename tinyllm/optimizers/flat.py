@@ -1,5 +1,6 @@
 """Weights in one flat buffer, so that an update is a few passes over memory instead of a few per weight."""
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -34,6 +35,13 @@ class FlatBuffer:
         self.missing: list[slice] = []  # the parts that had no gradient last time
         self.blocks: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
         self.add_slots((), 0.0)
+
+    def __deepcopy__(self, memo: dict) -> "FlatBuffer":
+        """The weights of the copy are views of its own array, as they are here."""
+        made = FlatBuffer([copy.deepcopy(p, memo) for p in self.parameters], copy.deepcopy(self.group, memo))
+        made.slots = {name: slot.copy() for name, slot in self.slots.items()}
+        made.add_slots((), 0.0)
+        return made
 
     def add_slots(self, names: Sequence[str], start: float) -> None:
         """Make the slots that are not there yet."""

@@ -35,7 +35,8 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         )
     if not (model.layers or model.named_weights):
         raise ValueError("save: this model has no layers; add() some")
-    for layer in all_layers(model).values():
+    own = "layers" not in model.get_config()  # a class that makes its layers itself, also when it is loaded
+    for layer in () if own else all_layers(model).values():
         if (LAYERS | MODELS).get(type(layer).__name__) is not type(layer):
             known = ", ".join(sorted(LAYERS | MODELS))
             raise ValueError(
@@ -81,13 +82,13 @@ def rebuild(content: dict, stored: dict[str, Spec], where: str, source: str) -> 
         """Let the layer make its weights as zeros, which costs no drawing, and only such as are stored."""
         add_weight = layer.add_weight
 
-        def checked(name: str, shape: tuple[int, ...], initializer: Any) -> Any:
+        def checked(name: str, shape: tuple[int, ...], initializer: Any = None, **options: Any) -> Any:
             spec = Spec(tuple(shape), layer.dtype)
             ending = f"/{layer.name}/{name}"  # behind the names of the layers around it
             found = [path for path in stored if f"/{path}".endswith(ending)] or [ending[1:]]
             if not any(stored.get(path) == spec for path in found):
                 _check_spec(found[0], spec, stored, source)
-            return add_weight(name, shape, "zeros")
+            return add_weight(name, shape, "zeros", **options)
 
         vars(layer)["add_weight"] = checked
         held.append(layer)

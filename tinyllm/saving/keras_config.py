@@ -17,7 +17,6 @@ __all__ = ["from_keras", "in_keras_order", "object_in_keras", "tensors_in", "to_
 
 OTHERWISE_IN_KERAS = {
     "hard_sigmoid": "hard_sigmoid is clip(0.2 x + 0.5, 0, 1) here and clip(x / 6 + 0.5, 0, 1) in Keras 3",
-    "leaky_relu": "leaky_relu has the slope 0.01 below 0 here and 0.2 in Keras 3",
 }
 MODELS = {"Sequential": "Sequential", "Functional": "Model", "Model": "Model"}  # Keras's class: ours
 # What a Keras layer may say although we have no such argument: it does not change what the layer computes.

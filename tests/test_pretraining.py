@@ -1,0 +1,169 @@
+"""`tinyllm train`: a folder with a model, its numbers and its state, from which training goes on to the same bits."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tinyllm import datasets
+from tinyllm.cli import main
+from tinyllm.models import GPT, NGram, load_model
+from tinyllm.pretraining import train
+from tinyllm.recipes import RECIPES, Recipe, recipe
+
+TEXT = "\n".join(datasets.seasons()[:80]) + "\n"
+SMALL = Recipe("gpt", {"depth": 1, "heads": 2, "width": 8}, window=8, batch=4, steps=12, every=4, warmup=2)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_a_run_leaves_its_numbers_and_the_best_model(text, tmp_path, capsys):
+    metrics = train(text, SMALL, tmp_path / "run", seed=3)
+    stored = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert stored == metrics
+    assert stored["settings"]["seed"] == 3 and stored["settings"]["steps"] == 12
+    assert [each["step"] for each in stored["history"]] == [4, 8, 12]
+    assert stored["tokens_seen"] == 12 * 4 * 8
+    np.testing.assert_allclose(stored["validation_bits"], stored["validation_nats"] / math.log(2), rtol=1e-12)
+    model = load_model(tmp_path / "run" / "model")
+    assert isinstance(model, GPT)
+    ids = np.array(model.encode(TEXT))
+    cut = int(round(len(ids) * 0.9, 6))
+    np.testing.assert_allclose(model.nats(ids[cut:]), stored["best_validation_nats"], rtol=1e-6)
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 5000
+    shown = capsys.readouterr().out
+    assert shown.count("tokens/s") == 3 and "step 12/12" in shown and "    | " in shown
+
+
+@pytest.mark.parametrize("model", RECIPES)
+@pytest.mark.parametrize("lines", [False, True])
+def test_every_model_learns_a_text_and_its_lines(model, lines, text, tmp_path):
+    small = {"gpt": {"width": 8}, "mlp": {"width": 8, "embedding": 4}, "bigram": {}, "ngram": {}}
+    sizes = small.get(model, {"width": 8, "embedding": 4})
+    chosen = recipe(model, "small", **sizes, **{} if model == "ngram" else {"steps": 6, "every": 3, "batch": 2})
+    chosen = replace(chosen, lines=lines, window=64 if lines else 8)
+    metrics = train(text, chosen, tmp_path / "run", verbose=False)
+    assert 0 < metrics["best_validation_nats"] < 6
+    if model == "ngram":
+        assert isinstance(load_model(tmp_path / "run" / "model"), NGram)
+
+
+def test_byte_pairs_are_learnt_from_the_text_and_a_state_may_be_carried(text, tmp_path):
+    chosen = recipe("lstm", "small", steps=4, every=2, batch=2, width=8, embedding=4, carry=True, window=8, tokens=300)
+    train(text, chosen, tmp_path / "run", verbose=False)
+    model = load_model(tmp_path / "run" / "model")
+    assert model.vocab_size == 300 and model.decode(model.encode("spring 春天")) == "spring 春天"
+
+
+def test_interrupted_and_resumed_the_end_is_the_same_to_the_bit(text, tmp_path, monkeypatch):
+    chosen = replace(SMALL, sizes=SMALL.sizes | {"dropout": 0.1})
+    unbroken = train(text, chosen, tmp_path / "unbroken", verbose=False)
+    original, seen = GPT.train_step, []
+
+    def until(self, *batch):
+        seen.append(1)
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+        return original(self, *batch)
+
+    monkeypatch.setattr(GPT, "train_step", until)
+    with pytest.raises(KeyboardInterrupt):
+        train(text, chosen, tmp_path / "broken", verbose=False)
+    monkeypatch.setattr(GPT, "train_step", original)
+    resumed = train(text, chosen, tmp_path / "broken", resume=True, verbose=False)
+    assert weights_of(tmp_path / "unbroken") == weights_of(tmp_path / "broken")
+    for a, b in zip(unbroken["history"], resumed["history"]):
+        assert a | {"cpu_seconds": 0} == b | {"cpu_seconds": 0}
+
+
+def weights_of(run):
+    """The weights' files are called after their content."""
+    return sorted(each.name for each in (run / "model").glob("weights-*"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_killed_in_the_midst_and_resumed_from_the_command_line_the_end_is_the_same(text, tmp_path):
+    command = [sys.executable, "-m", "tinyllm", "train", "--text", str(text), "--steps", "40", "--set", "every=5"]
+    command += ["batch=4", "width=16", "window=16", "--out"]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run([*command, str(tmp_path / "unbroken")], check=True, env=environment, capture_output=True)
+    broken = str(tmp_path / "broken")
+    process = subprocess.Popen([*command, broken], env=environment, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "broken" / "checkpoints").exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, broken, "--resume"], check=True, env=environment, capture_output=True)
+    assert weights_of(tmp_path / "unbroken") == weights_of(tmp_path / "broken")
+
+
+@pytest.mark.parametrize(
+    "content, options, message",
+    [
+        (b"", [], "holds no text (0 bytes)"),
+        (b"\xff\xfeabc", [], "is UTF-16"),
+        (b"ab\xffcd", [], "is not UTF-8: byte 0xFF at offset 2"),
+        (b"abc", [], "each needs at least 2: give a longer text"),
+        (b"abcdefghijklmnopqrstuvwxyz", [], "is shorter than one window of 32"),
+        (None, ["--model", "tcn"], "unknown model 'tcn'; known: bigram, gpt, gru"),
+        (None, ["--config", "huge"], "unknown config of the model gpt 'huge'; known: makemore, nanogpt-cpu, small"),
+        (None, ["--set", "depth"], "--set takes NAME=VALUE"),
+        (None, ["--set", "colour=3"], "the model gpt has no setting 'colour'; known: "),
+        (None, ["--set", "width=10", "heads=4"], "width 10 is no multiple of heads 4; width 8 is one"),
+        (None, ["--set", "steps=0"], "steps must be a positive whole number; found 0"),
+        (None, ["--set", "tokens=100"], "tokens is 'characters', or a number"),
+        (None, ["--config", "makemore"], "lines: the longest has"),
+    ],
+)
+def test_what_cannot_be_is_one_line_that_says_what_to_change(content, options, message, text, tmp_path, capsys):
+    if content is not None:
+        text.write_bytes(content)
+    assert main(["train", "--text", str(text), "--out", str(tmp_path / "run"), *options]) == 1
+    shown = capsys.readouterr().err
+    assert message in shown and shown.count("\n") == 1
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_folder_with_a_run_is_not_written_over_and_other_settings_are_not_resumed(text, tmp_path):
+    train(text, SMALL, tmp_path / "run", verbose=False)
+    with pytest.raises(FileExistsError, match="holds a run already; resume it"):
+        train(text, SMALL, tmp_path / "run", verbose=False)
+    with pytest.raises(ValueError, match=r"has learning_rate=0\.001, not 0\.1"):
+        train(text, replace(SMALL, learning_rate=0.1), tmp_path / "run", resume=True, verbose=False)
+
+
+def test_the_command_line_lists_trains_and_writes(text, tmp_path, capsys):
+    assert main(["train", "--list"]) == 0
+    assert "--model gpt --config nanogpt-cpu: 2000 steps" in capsys.readouterr().out
+    run = str(tmp_path / "run")
+    options = ["--model", "ngram", "--text", str(text), "--out", run]
+    assert main(["train", *options]) == 0
+    assert f"tinyllm generate {run}" in capsys.readouterr().out
+    assert main(["generate", run, "--prompt", "In spring", "--max-tokens", "20", "--greedy"]) == 0
+    written = capsys.readouterr().out
+    assert written.startswith("In spring") and len(written) == len("In spring") + 21
+    assert main(["generate", run, "--prompt", "\x00"]) == 1
+    assert "the model's vocabulary lacks '\\x00'" in capsys.readouterr().err
+    assert main(["generate", run, "--temperature", "0"]) == 1
+    assert "temperature must be positive" in capsys.readouterr().err
+
+
+def test_a_recipe_that_is_no_recipe_is_refused():
+    with pytest.raises(ValueError, match="unknown model 'x'; known: bigram"):
+        recipe("x")
+    with pytest.raises(ValueError, match="batch must be a positive whole number; found True"):
+        recipe("gpt", batch=True)
+    assert recipe("gpt", steps=50).warmup == 5
