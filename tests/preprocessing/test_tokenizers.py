@@ -1,14 +1,19 @@
 """Tokenizers for language models give back every text, take nothing for a special token, and never half a character."""
 
 import json
+import sys
+import unicodedata
 import warnings
+from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinyllm.preprocessing import bpe
 from tinyllm.preprocessing.bpe import BPETokenizer
 from tinyllm.preprocessing.tokenizers import CharacterTokenizer, StreamDecoder, load, save, tokenizer_from_json
 
@@ -99,6 +104,16 @@ def test_the_longest_special_token_counts():
     assert tokenizer.encode("<a><b>", ["<a>", "<a><b>"]) == [257]
 
 
+def test_one_special_token_may_be_given_by_its_name_alone():
+    tokenizer = BPETokenizer.train("abab", 258, END)
+    assert tokenizer.specials == {END: 257} and tokenizer.encode(f"ab{END}", END) == [256, 257]
+
+
+def test_two_merges_may_make_one_token():
+    tokenizer = BPETokenizer([(97, 98), (98, 99), (256, 99), (97, 257)], ids=[256, 257, 258, 258])
+    assert tokenizer.decode(tokenizer.encode("abc")) == "abc" and tokenizer.vocab_size == 259
+
+
 @pytest.mark.parametrize(
     "ask, error, message",
     [
@@ -110,6 +125,16 @@ def test_the_longest_special_token_counts():
         (lambda t: BPETokenizer([(300, 1)]), ValueError, "merge 0 joins \\(300, 1\\), of which one is no token yet"),
         (lambda t: BPETokenizer((), {"<a>": 7}), ValueError, "the special token '<a>' has .* the id 7 of another"),
         (lambda t: BPETokenizer(byte_ids=[0] * 256), ValueError, "256 different ids"),
+        (lambda t: t.decode([97.9]), TypeError, "needs a row of whole numbers; found list \\[97.9\\]"),
+        (lambda t: t.decode("97"), TypeError, "needs a row of whole numbers; found str '97'"),
+        (lambda t: t.decode(97), TypeError, "needs a row of whole numbers; found int 97"),
+        (lambda t: t.encode("a", (name for name in ["<x>"])), ValueError, "no special token '<x>'"),
+        (lambda t: t.encode("a", "all"), ValueError, "no special token 'all'"),
+        (lambda t: BPETokenizer.train(b"abab", 257), TypeError, "reads a str, or several; found int 97"),
+        (lambda t: BPETokenizer.train(None, 257), TypeError, "reads a str, or several; found NoneType None"),
+        (lambda t: BPETokenizer.train("abab", 257.0), TypeError, "vocab_size must be a whole number; found 257.0"),
+        (lambda t: BPETokenizer.train("abab", 258, ["<a>", "<a>"]), ValueError, "named twice"),
+        (lambda t: CharacterTokenizer("abc").decode([1.7]), TypeError, "needs a row of whole numbers"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(learnt, ask, error, message):
@@ -141,9 +166,22 @@ def test_a_file_gives_an_equal_one(make, tmp_path):
         ({"kind": "pickle"}, "unknown kind of tokenizer 'pickle'; known: bpe, characters"),
         ({"kind": "characters"}, "the description of a characters tokenizer is damaged"),
         ({"kind": "characters", "characters": "ba"}, "not in order, or one occurs twice"),
-        ({"kind": "bpe", "merges": [["a", "b"]]}, "invalid literal|damaged"),
+        ({"kind": "bpe", "merges": [["a", "b"]]}, "ids are whole numbers; found"),
         ({"kind": "bpe", "merges": [[97, 98]], "ids": []}, "ids has one for each merge"),
         ({"kind": "bpe", "virus": 1}, "damaged"),
+        ({"kind": ["bpe"]}, "unknown kind of tokenizer"),
+        ({"kind": "bpe", "merges": 5}, "damaged"),
+        ({"kind": "bpe", "merges": [[97]]}, "a merge joins two ids; found \\[97\\]"),
+        ({"kind": "bpe", "merges": [[97.5, 98]]}, "ids are whole numbers"),
+        ({"kind": "bpe", "merges": [[float("inf"), 98]]}, "ids are whole numbers"),
+        ({"kind": "bpe", "merges": [[97, 98]], "ids": [-5]}, "ids are in 0..1048575; found -5"),
+        ({"kind": "bpe", "merges": [[97, 98]], "ids": [99]}, "makes token 99, which stands for other bytes"),
+        ({"kind": "bpe", "byte_ids": [str(i) for i in range(256)]}, "ids are whole numbers"),
+        ({"kind": "bpe", "specials": {"a": 10**15}}, "found 1000000000000000"),
+        ({"kind": "bpe", "specials": {"a": 256, "b": 256}}, "special token 'b' .* the id 256 of another"),
+        ({"kind": "bpe", "specials": {"\ud800": 256}}, "half a surrogate pair"),
+        ({"kind": "bpe", "specials": ["ab"]}, "ids are whole numbers"),
+        ({"kind": "bpe", "merges": [[97, 97], *([i, i] for i in range(256, 300))]}, "more than 67108864 bytes"),
     ],
 )
 def test_a_damaged_description_is_refused_in_one_line(described, message):
@@ -168,6 +206,13 @@ def test_gpt2s_two_files_are_read(tmp_path):
     (tmp_path / "merges.txt").write_text("Ġ x\n", encoding="utf-8")
     with pytest.raises(ValueError, match="do not belong together"):
         BPETokenizer.from_gpt2(tmp_path / "vocab.json", tmp_path / "merges.txt")
+    for content, message in {
+        "{": "vocab.json is no JSON",
+        "[]": "must hold an object, token to id; found list",
+    }.items():
+        (tmp_path / "vocab.json").write_text(content, encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            BPETokenizer.from_gpt2(tmp_path / "vocab.json", tmp_path / "merges.txt")
 
 
 def gpt2_letters():
@@ -230,3 +275,62 @@ def test_ids_are_those_of_hugging_faces_tokenizers(tmp_path):
         text = "".join(chr(rng.integers(*planes[rng.integers(len(planes))])) for _ in range(rng.integers(1, 30)))
         assert ours.encode(text) == theirs.encode(text).ids, repr(text)
     assert ours.encode(TEXT) == theirs.encode(TEXT).ids
+
+
+GPT2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+KNOWN = [chr(i) for i in range(sys.maxunicode + 1) if unicodedata.category(chr(i)) not in ("Cn", "Cs", "Co")]
+DECIDE = list(" \t\n\r'sdtmlvre\x1c\x1f\x85\xa0\u2028 aA1.,")  # what the pattern asks about
+
+
+def mixed_texts(number):
+    """Texts in which any character that this Python's Unicode tables know may stand beside any other."""
+    rng = np.random.default_rng(0)
+    for _ in range(number):
+        pools = [DECIDE if common else KNOWN for common in rng.random(rng.integers(25)) < 0.6]
+        yield "".join(pool[rng.integers(len(pool))] for pool in pools)
+
+
+@pytest.mark.interop
+def test_chunks_are_those_of_gpt2s_pattern_for_every_character():
+    theirs, ours = pytest.importorskip("regex").compile(GPT2), bpe._pattern()
+    for c in KNOWN:
+        text = f"a{c}1 {c}. {c}{c} x5{c}"
+        assert ours.findall(text) == theirs.findall(text), ascii(text)
+    for text in mixed_texts(5000):
+        assert ours.findall(text) == theirs.findall(text), ascii(text)
+
+
+@pytest.mark.interop
+def test_ids_are_those_of_tiktoken():
+    tiktoken = pytest.importorskip("tiktoken")
+    ours = BPETokenizer.train(_prose(), 700, [END])
+    ranks = {token: i for i, token in ours.tokens.items()}
+    theirs = tiktoken.Encoding("ours", pat_str=GPT2, mergeable_ranks=ranks, special_tokens=ours.specials)
+    for text in [_prose(), *mixed_texts(5000)]:
+        assert ours.encode(text) == theirs.encode_ordinary(text), ascii(text)
+    text = f"one{END}two {END}"
+    assert ours.encode(text, [END]) == theirs.encode(text, allowed_special={END})
+    assert ours.encode(text) == theirs.encode_ordinary(text)
+
+
+@pytest.mark.interop
+def test_merges_are_those_that_hugging_faces_tokenizers_learn():
+    """Both join the most frequent pair, of equals the smaller ids; theirs number the bytes by their letters."""
+    tokenizers = pytest.importorskip("tokenizers")
+    theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
+    theirs.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    letters = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=756, initial_alphabet=letters, show_progress=False)
+    theirs.train_from_iterator([_prose()], trainer)
+    model = json.loads(theirs.to_str())["model"]
+
+    chunks = Counter(bpe._pattern().findall(_prose()))
+    by_letter = [model["vocab"][letter] for letter in bpe._gpt2_letters()]
+    words = [[by_letter[byte] for byte in chunk.encode()] for chunk in chunks]
+    expected = [(model["vocab"][a], model["vocab"][b]) for a, b in model["merges"]]
+    assert bpe._learn(words, list(chunks.values()), 500) == expected and len(expected) == 500
+
+
+def _prose():
+    folder = Path(__file__).parents[2]
+    return "".join((folder / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))

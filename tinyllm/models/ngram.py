@@ -20,7 +20,8 @@ class NGram(CausalLM):
 
     So a context of which nothing is known leaves the word to the shorter one. Learnt by count(), not by fit().
 
-    Raises ValueError where vocab_size^order does not fit 63 bits: contexts are written as one number each.
+    Raises ValueError where (vocab_size + 1)^order does not fit 63 bits: contexts are written as one number each;
+    IndexError for an id outside the vocabulary. Counting again forgets what was counted before.
 
     >>> model = NGram(vocab_size=3, order=2)
     >>> model.count(np.array([0, 1, 0, 1, 0, 2]))
@@ -58,7 +59,8 @@ class NGram(CausalLM):
 
     def count_lines(self, x: np.ndarray, y: np.ndarray) -> None:
         """Learn from texts of their own, (lines, time) each: y follows x (corpus.lines_of), -1 where nothing does."""
-        kept = np.asarray(y) >= 0
+        x, y = self._checked(x), self._checked(y, least=-1)
+        kept = y >= 0
         for k, table in enumerate(self.tables):
             keys, counts = np.unique(self._contexts(x, k)[kept] * self.base + y[kept], return_counts=True)
             contexts, first, types = np.unique(keys // self.base, return_index=True, return_counts=True)
@@ -68,6 +70,8 @@ class NGram(CausalLM):
 
     def probabilities(self, ids: Any) -> np.ndarray:
         """P of each token after ids, (vocab_size,)."""
+        if not len(ids):
+            raise ValueError("probabilities: needs at least one id to go on from; found none")
         return np.exp(self.scores(np.asarray(ids)[None])[0, -1])
 
     def call(self, ids: Any, training: bool = False) -> Any:
@@ -80,12 +84,14 @@ class NGram(CausalLM):
         return self.nats_of_lines(ids[None, :-1], ids[None, 1:])
 
     def nats_of_lines(self, x: np.ndarray, y: np.ndarray, batch_size: int = 256) -> float:
-        kept = np.asarray(y) >= 0
+        y = self._checked(y, least=-1)
+        kept = y >= 0
         p = self._mixed(np.asarray(x), np.maximum(y, 0)[..., None])[..., 0]
         return float(-np.log(p[kept]).mean())
 
     def _mixed(self, ids: np.ndarray, words: np.ndarray) -> np.ndarray:
         """P(word | what stands up to each position), (batch, time, words), for all words or one per position."""
+        ids = self._checked(ids)
         p = np.full((*ids.shape, words.shape[-1]), 1 / self.vocab_size)
         for k, (keys, counts, contexts, totals, types) in enumerate([[t.data for t in table] for table in self.tables]):
             context = self._contexts(ids, k)
@@ -94,6 +100,18 @@ class NGram(CausalLM):
             c = _looked_up(keys, counts, context[..., None] * self.base + words)
             p = np.where(n > 0, (c + t * p) / np.maximum(n + t, 1), p)
         return p
+
+    def _checked(self, ids: Any, least: int = 0) -> np.ndarray:
+        """ids as int64: packed into a key, one outside the vocabulary would be counted as another text."""
+        ids = np.asarray(ids)
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"NGram: ids are whole numbers; found an array of {ids.dtype}")
+        ids = ids.astype(np.int64)
+        low, high = ids.min(initial=least), ids.max(initial=least)
+        if low < least or high >= self.vocab_size:
+            wrong = low if low < least else high
+            raise IndexError(f"NGram: token id {wrong} is outside 0..{self.vocab_size - 1} (vocab_size)")
+        return ids
 
     def _contexts(self, ids: np.ndarray, k: int) -> np.ndarray:
         """The last k tokens up to each position, as one number each; before the text there is a token of its own."""

@@ -13,12 +13,15 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import index
 from typing import Any
 
-__all__ = ["BPETokenizer"]
+__all__ = ["BPETokenizer", "whole_numbers"]
 
 MOST_CACHED = 100_000  # chunks whose ids are remembered
+MOST_TOKENS = 2**20  # an id in a file decides the size of a model's embedding
+MOST_BYTES = 2**26  # of all tokens together: merges of a token with itself double it, and 40 of them are a short file
 WHITE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Unicode's White_Space
 
 Pair = tuple[int, int]
@@ -44,23 +47,30 @@ class BPETokenizer:
         byte_ids: Sequence[int] | None = None,
         ids: Sequence[int] | None = None,
     ):
-        self.merges: list[Pair] = [(int(a), int(b)) for a, b in merges]
-        self.byte_ids = list(range(256)) if byte_ids is None else list(byte_ids)
-        self.ids = list(range(256, 256 + len(self.merges))) if ids is None else list(ids)
+        self.merges: list[Pair] = [_pair(pair) for pair in merges]
+        self.byte_ids = list(range(256)) if byte_ids is None else _ids(byte_ids)
+        self.ids = list(range(256, 256 + len(self.merges))) if ids is None else _ids(ids)
         self.specials = dict(specials or {})
         if len(set(self.byte_ids)) != 256 or len(self.byte_ids) != 256 or len(self.ids) != len(self.merges):
             raise ValueError("BPETokenizer: byte_ids are 256 different ids, and ids has one for each merge")
         self.tokens: dict[int, bytes] = {id_: bytes([byte]) for byte, id_ in enumerate(self.byte_ids)}
         self.ranks: dict[Pair, tuple[int, int]] = {}  # pair -> (its rank, the token it becomes)
+        size = 0
         for rank, (pair, new) in enumerate(zip(self.merges, self.ids)):
             if pair[0] not in self.tokens or pair[1] not in self.tokens:
                 raise ValueError(f"BPETokenizer: merge {rank} joins {pair}, of which one is no token yet")
-            self.tokens.setdefault(new, self.tokens[pair[0]] + self.tokens[pair[1]])
+            size += len(self.tokens[pair[0]]) + len(self.tokens[pair[1]])
+            if size > MOST_BYTES:
+                raise ValueError(f"BPETokenizer: with merge {rank} the tokens have more than {MOST_BYTES} bytes in all")
+            joined = self.tokens[pair[0]] + self.tokens[pair[1]]
+            if self.tokens.setdefault(new, joined) != joined:  # two merges may make one token, but of the same bytes
+                raise ValueError(f"BPETokenizer: merge {rank} makes token {new}, which stands for other bytes already")
             self.ranks.setdefault(pair, (rank, new))
-        for name, id_ in self.specials.items():
-            if not name or id_ in self.tokens:
+        self._special_names: dict[int, str] = {}
+        for name, id_ in zip(self.specials, _ids(list(self.specials.values()))):
+            if not name or not _bytes(name) or id_ in self.tokens or id_ in self._special_names:
                 raise ValueError(f"BPETokenizer: the special token {name!r} has no name, or the id {id_} of another")
-        self._special_names = {id_: name for name, id_ in self.specials.items()}
+            self._special_names[id_] = name
         self._cache: dict[str, list[int]] = {}
 
     @property
@@ -75,14 +85,24 @@ class BPETokenizer:
         """Learn merges until there are vocab_size tokens, the 256 bytes and the specials among them.
 
         The most frequent pair is joined first; of equally frequent ones the one with the smaller ids. A text that has
-        fewer pairs ends the learning early, with a warning.
+        fewer pairs ends the learning early, with a warning. The time is that of the different chunks: a text without
+        white space or punctuation is one chunk, and each merge reads all of it again.
+
+        Raises TypeError for what is no text, ValueError for a vocab_size that is too small and a special named twice.
         """
-        names = list(specials)
-        wanted = vocab_size - 256 - len(names)
+        names = _names(specials)
+        if len(set(names)) < len(names):
+            raise ValueError(f"train: a special token is named twice in {names}")
+        if not hasattr(vocab_size, "__index__"):
+            raise TypeError(f"train: vocab_size must be a whole number; found {vocab_size!r:.40}")
+        wanted = index(vocab_size) - 256 - len(names)
         if wanted < 0:
             least = 256 + len(names)
             raise ValueError(f"train: vocab_size must be at least {least}, the bytes and specials; found {vocab_size}")
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [text] if isinstance(text, str) or not isinstance(text, Iterable) else list(text)
+        for each in texts:
+            if not isinstance(each, str):
+                raise TypeError(f"train: reads a str, or several; found {type(each).__name__} {each!r:.40}")
         counts = Counter(chunk for each in texts for chunk in _pattern().findall(each))
         merges = _learn([list(_bytes(chunk)) for chunk in counts], list(counts.values()), wanted)
         if len(merges) < wanted:
@@ -103,8 +123,9 @@ class BPETokenizer:
         """
         if not isinstance(text, str):
             raise TypeError(f"encode: reads a str; found {type(text).__name__} {text!r:.40}")
-        allowed = {name: self.specials[name] for name in allowed_special if name in self.specials}
-        unknown = next((name for name in allowed_special if name not in self.specials), None)
+        names = _names(allowed_special)
+        allowed = {name: self.specials[name] for name in names if name in self.specials}
+        unknown = next((name for name in names if name not in self.specials), None)
         if unknown is not None:
             known = ", ".join(self.specials) or "none"
             raise ValueError(f"encode: there is no special token {unknown!r}; there are: {known}")
@@ -150,7 +171,7 @@ class BPETokenizer:
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes behind ids; a special token's are its name. ValueError for an id that is none."""
         found = []
-        for i in map(int, ids):
+        for i in whole_numbers(ids):
             if i not in self.tokens and i not in self._special_names:
                 raise ValueError(f"decode: there is no token {i}; ids are in 0..{self.vocab_size - 1}")
             found.append(self.tokens[i] if i in self.tokens else self._special_names[i].encode())
@@ -173,7 +194,12 @@ class BPETokenizer:
     def from_gpt2(cls, vocab: Any, merges: Any) -> "BPETokenizer":
         """The tokenizer in GPT-2's two files, vocab.json and merges.txt, with its ids."""
         with open(vocab, encoding="utf-8") as file:
-            ids = json.load(file)
+            try:
+                ids = json.load(file)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"from_gpt2: {vocab} is no JSON: {error}") from None
+        if not isinstance(ids, dict):
+            raise ValueError(f"from_gpt2: {vocab} must hold an object, token to id; found {type(ids).__name__}")
         with open(merges, encoding="utf-8") as file:
             lines = [line.rstrip("\n") for line in file if not line.startswith("#version")]
         pairs = [tuple(line.split(" ")) for line in lines if line]
@@ -237,6 +263,41 @@ def _learn(words: list[list[int]], counts: list[int], wanted: int) -> list[Pair]
     return merges
 
 
+def whole_numbers(ids: Iterable[Any]) -> list[int]:
+    """ids as a list of int; TypeError for what is none, such as 1.7 or "97".
+
+    >>> whole_numbers(range(3))
+    [0, 1, 2]
+    """
+    try:
+        return [index(i) for i in ids]
+    except TypeError:
+        raise TypeError(f"decode: needs a row of whole numbers; found {type(ids).__name__} {ids!r:.40}") from None
+
+
+def _ids(ids: Iterable[Any]) -> list[int]:
+    try:
+        found = [index(i) for i in ids]
+    except TypeError:
+        raise ValueError(f"BPETokenizer: ids are whole numbers; found {ids!r:.60}") from None
+    wrong = next((i for i in found if not 0 <= i < MOST_TOKENS), None)
+    if wrong is not None:
+        raise ValueError(f"BPETokenizer: ids are in 0..{MOST_TOKENS - 1}; found {wrong}")
+    return found
+
+
+def _pair(pair: Any) -> Pair:
+    found = _ids(pair)
+    if len(found) != 2:
+        raise ValueError(f"BPETokenizer: a merge joins two ids; found {pair!r:.60}")
+    return found[0], found[1]
+
+
+def _names(specials: Iterable[str]) -> list[str]:
+    """One name is meant as one, not as its letters."""
+    return [specials] if isinstance(specials, str) else list(specials)
+
+
 def _bytes(chunk: str) -> bytes:
     try:
         return chunk.encode("utf-8")
@@ -253,24 +314,15 @@ def _pattern() -> re.Pattern:
 
     re has no \p{L} (letters) and \p{N} (numbers), so their ranges are written out, from this Python's Unicode tables.
     """
-    letters, numbers = _ranges("L"), _ranges("N")
+    ranges: dict[str, str] = defaultdict(str)  # the characters of each category, as the inside of a [...]
+    for kind, run in groupby(map(chr, range(sys.maxunicode + 1)), lambda c: unicodedata.category(c)[0]):
+        characters = list(run)
+        ranges[kind] += f"\\U{ord(characters[0]):08x}-\\U{ord(characters[-1]):08x}"
+    letters, numbers = ranges["L"], ranges["N"]
     return re.compile(
         rf"'(?:[sdmt]|ll|ve|re)| ?[{letters}]+| ?[{numbers}]+| ?[^{WHITE}{letters}{numbers}]+"
         rf"|[{WHITE}]+(?![^{WHITE}])|[{WHITE}]+"
     )
-
-
-def _ranges(category: str) -> str:
-    """The characters of a Unicode category, as the inside of a [...]."""
-    member = [unicodedata.category(chr(i))[0] == category for i in range(sys.maxunicode + 1)]
-    found, start = [], None
-    for i, inside in enumerate([*member, False]):
-        if inside and start is None:
-            start = i
-        elif not inside and start is not None:
-            found.append(f"\\U{start:08x}-\\U{i - 1:08x}")
-            start = None
-    return "".join(found)
 
 
 def _gpt2_letters() -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinyllm.names import lookup
-from tinyllm.preprocessing.bpe import BPETokenizer
+from tinyllm.preprocessing.bpe import BPETokenizer, whole_numbers
 
 __all__ = ["BPETokenizer", "CharacterTokenizer", "StreamDecoder", "load", "save", "tokenizer_from_json"]
 
@@ -50,7 +50,7 @@ class CharacterTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text behind ids. ValueError for an id outside the vocabulary."""
-        ids = [int(i) for i in ids]
+        ids = whole_numbers(ids)
         wrong = next((i for i in ids if not 0 <= i < self.vocab_size), None)
         if wrong is not None:
             raise ValueError(f"decode: there is no token {wrong}; ids are in 0..{self.vocab_size - 1}")
@@ -93,7 +93,7 @@ def tokenizer_from_json(described: Any) -> Any:
     """The tokenizer that to_json() described. ValueError, in one line, for what describes none."""
     if not isinstance(described, dict):
         raise ValueError(f"tokenizer: expected a JSON object with its kind; found {described!r:.60}")
-    make = lookup("kind of tokenizer", described.get("kind"), {"characters": _characters, "bpe": _byte_pairs})
+    make = lookup("kind of tokenizer", described.get("kind"), {"characters": _characters, "bpe": BPETokenizer})
     try:
         return make(**{name: value for name, value in described.items() if name != "kind"})
     except (TypeError, KeyError, AttributeError) as error:
@@ -105,10 +105,6 @@ def _characters(characters: str) -> CharacterTokenizer:
     if made.characters != characters:
         raise ValueError("tokenizer: its characters are not in order, or one occurs twice")
     return made
-
-
-def _byte_pairs(**described: Any) -> BPETokenizer:
-    return BPETokenizer(**described)
 
 
 def save(tokenizer: Any, path: Any) -> None:
