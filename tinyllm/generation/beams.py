@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm.generation.sampling import finite
 from tinyllm.generation.text import prompts_of, split_stop, text_of
 from tinyllm.generation.writing import check_count
 from tinyllm.ops import log_softmax
@@ -57,10 +58,8 @@ def beam_search(
     logits, state = model.step(np.array(found), None)
     live, finished = [Beam([], "", 0.0, 0.0)], []  # type: list[Beam], list[Beam]
     for length in range(1, max_tokens + 1):
-        if not np.isfinite(logits.max(axis=-1)).all():
-            raise ValueError(f"the largest logit is {logits.max()}; are the model's weights finite?")
         so_far = np.array([beam.log_probability for beam in live])
-        totals = so_far[:, None] + log_softmax(np.asarray(logits, float))
+        totals = so_far[:, None] + log_softmax(finite(logits))
         candidates = [(beam.score, beam, -1) for beam in finished]
         for flat in np.argsort(-totals, axis=None, kind="stable")[:beams]:
             row, token = divmod(int(flat), totals.shape[1])

@@ -13,7 +13,7 @@ from tinyllm.layers.base import all_layers
 from tinyllm.models.model import Model
 from tinyllm.ops import cross_entropy_with_logits
 
-__all__ = ["CausalLM", "one_row"]
+__all__ = ["CausalLM", "checked", "one_row"]
 
 
 class CausalLM(Model):
@@ -113,10 +113,14 @@ class CausalLM(Model):
 
     # -- description ------------------------------------------------------------------------------------------------
 
-    @property
-    def named_weights(self) -> dict[str, Any]:
+    def ensure_ready(self) -> None:
+        """Make the weights, if nothing was read yet."""
         if not self.built:
             self.build((None, 1))
+
+    @property
+    def named_weights(self) -> dict[str, Any]:
+        self.ensure_ready()
         return super().named_weights
 
     parameters = named_weights
@@ -152,4 +156,16 @@ def one_row(ids: Any) -> np.ndarray:
     ids = np.asarray(ids)
     if ids.ndim != 1 or len(ids) < 2:
         raise ValueError(f"nats: needs a row of at least 2 ids, (time,); found {ids.shape}")
+    return ids
+
+
+def checked(model: CausalLM, ids: Any) -> np.ndarray:
+    """ids as an array. IndexError for one outside the vocabulary: NumPy itself would take -1 for the last."""
+    ids = np.asarray(ids)
+    if ids.size:
+        low, high = ids.min(), ids.max()
+        if low < 0 or high >= model.vocab_size:
+            wrong = low if low < 0 else high
+            what = f"token id {wrong} is outside 0..{model.vocab_size - 1} (vocab_size={model.vocab_size})"
+            raise IndexError(f"{type(model).__name__}: {what}")
     return ids
