@@ -1,5 +1,7 @@
 """Text that comes in pieces, however it was cut into tokens."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def cut_texts(draw):
     text = draw(st.text("abc\u00e9\u4e2d\U0001f600", max_size=12))
     data = text.encode()
     cuts = sorted(draw(st.sets(st.integers(0, len(data)))) | {0, len(data)})
-    parts = [data[a:b] for a, b in zip(cuts, cuts[1:])]
+    parts = [data[a:b] for a, b in itertools.pairwise(cuts)]
     return text, parts, draw(st.lists(st.text("abc\u00e9\u4e2d", min_size=1, max_size=4), max_size=3))
 
 

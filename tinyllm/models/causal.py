@@ -30,6 +30,7 @@ class CausalLM(Model):
     """
 
     context: Any = None  # int | None
+    _ready = False
 
     def __init__(
         self, vocab_size: int, tokenizer: Any = None, name: str | None = None, seed: int = 0, dtype: Any = None
@@ -49,7 +50,8 @@ class CausalLM(Model):
         Returns the logits (batch, vocab_size) of what comes next, and the new state. The old state must not be used
         again; select() makes copies. Here the state is simply all that was read and can still be seen.
         """
-        seen = np.asarray(ids) if state is None else np.concatenate([state, ids], axis=1)
+        ids = checked(self, ids)
+        seen = ids if state is None else np.concatenate([state, ids], axis=1)
         if self.context is not None:
             seen = seen[:, -self.context :]
         with no_grad():
@@ -114,9 +116,11 @@ class CausalLM(Model):
     # -- description ------------------------------------------------------------------------------------------------
 
     def ensure_ready(self) -> None:
-        """Make the weights, if nothing was read yet."""
-        if not self.built:
-            self.build((None, 1))
+        """Make the weights, if there are none yet: nothing was read, or a first reading failed."""
+        if not self._ready:
+            if not all(layer.built for layer in all_layers(self).values()):
+                self.build((None, 1))
+            self._ready = True
 
     @property
     def named_weights(self) -> dict[str, Any]:
