@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.generation.sampling import finite
-from tinyllm.generation.text import prompts_of, split_stop, text_of
+from tinyllm.generation.text import Pieces, prompts_of, split_stop
 from tinyllm.generation.writing import check_count
 from tinyllm.ops import log_softmax
 
@@ -17,8 +17,11 @@ __all__ = ["Beam", "beam_search"]
 class Beam:
     """A text that beam search found.
 
-    ids              the new tokens, without what stopped them; text theirs, "" if the model has no tokenizer
-    log_probability  of all that was chosen, the stop included; score  what the beams are ranked by
+    ids              the new tokens, without what stopped them
+    text             what they say; "" if the model has no tokenizer
+    log_probability  of all that was chosen, the stop included
+    score            what the beams are ranked by
+    ended            whether a stop ended it, not max_tokens
     """
 
     ids: list[int]
@@ -85,6 +88,8 @@ def _longer(
     if token in stop_ids:
         return Beam(beam.ids, beam.text, total, score, ended=True)
     ids = [*beam.ids, token]
-    text = "" if model.tokenizer is None else text_of(model.tokenizer, ids)
-    found = [(text.find(stop) + len(stop), text.find(stop)) for stop in strings if stop in text]
-    return Beam(ids, text[: min(found)[1]] if found else text, total, score, ended=bool(found))
+    if model.tokenizer is None:
+        return Beam(ids, "", total, score)
+    pieces = Pieces(model.tokenizer, strings)
+    text = "".join(map(pieces.add, ids)) + pieces.finish()
+    return Beam(ids[: pieces.whole] if pieces.stopped else ids, text, total, score, pieces.stopped)
