@@ -58,6 +58,14 @@ def test_the_same_seed_writes_the_same_and_another_seed_something_else(model):
     assert texts[0] == texts[1] != texts[2]
 
 
+def test_the_repetition_penalty_is_for_the_prompts_tokens_too():
+    model = Conditional(
+        np.tile([0.25, 0.2, 0.3, 0.25], (4, 1))
+    )  # the logits are negative: a penalty makes them more so
+    found = generate(model, [0, 2], 2, Sampling(greedy=True, repetition_penalty=3))
+    assert found.ids == [3, 1]
+
+
 def test_no_token_is_read_whose_successor_nobody_asked_for():
     model = Scripted(3, [1, 2, 1, 2])
     assert generate(model, [0], max_tokens=2, sampling=GREEDY).ids == [1, 2]
