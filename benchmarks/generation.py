@@ -3,10 +3,11 @@
     python benchmarks/generation.py [THREADS]
 
 GPT: nanoGPT's size for a CPU (65 characters, context 64, 4 blocks, 4 heads, width 128), 1 token of prompt and 63 new
-ones, so that the context is just filled; LSTM: embedding 128, width 256, 200 tokens. Each token is drawn from the
-softmax. PyTorch is written in the straightforward way: nanoGPT's own generate, which reads everything again for each
-token; the same with keys and values kept; nn.LSTM step by step. Before anything is timed, the logits must agree. All
-run in one process, in turn, so that a busy machine disturbs them alike; the ratio is the median of neighbours in time.
+ones, so that the context is just filled; then 20 behind a full context, where the window slides and is read anew for
+each. LSTM: embedding 128, width 256, 200 tokens. Each token is drawn from the softmax. PyTorch is written in the
+straightforward way: nanoGPT's own generate, which reads everything again for each token; the same with keys and values
+kept; nn.LSTM step by step. Before anything is timed, the logits must agree. All run in one process, in turn, so that a
+busy machine disturbs them alike; the ratio is the median of neighbours in time.
 """
 
 import os
@@ -27,7 +28,7 @@ from tinyllm.models import GPT, RecurrentLM
 
 ROUNDS = 15
 VOCABULARY, CONTEXT, HEADS, WIDTH = 65, 64, 4, 128
-LSTM_TOKENS = 200
+LSTM_TOKENS, BEYOND = 200, 20
 
 
 def main() -> None:
@@ -44,6 +45,11 @@ def main() -> None:
         "PyTorch, keys and values kept": lambda: theirs.with_cache([0], new),
         "PyTorch, nanoGPT's generate": lambda: theirs.without_cache([0], new),
     })  # fmt: skip
+    full = list(range(CONTEXT))
+    compare("GPT, context full", BEYOND, {
+        "tinyllm": lambda: generate(gpt, full, BEYOND),
+        "PyTorch, nanoGPT's generate": lambda: theirs.without_cache(full, BEYOND),
+    })  # fmt: skip
     compare("LSTM", LSTM_TOKENS, {
         "tinyllm": lambda: generate(lstm, [0], LSTM_TOKENS),
         "PyTorch, nn.LSTM": lambda: their_lstm.generate([0], LSTM_TOKENS),
@@ -59,7 +65,7 @@ def compare(name: str, tokens: int, ways: dict[str, Callable[[], object]]) -> No
             if round_:  # the first round warms up
                 timed[way].append(time.perf_counter() - start)
     ours = timed["tinyllm"]
-    print(f"{name}, {THREADS} thread(s)                      tokens/s: median   best   tinyllm is times as fast")
+    print(f"{f'{name}, {THREADS} thread(s)':<39}tokens/s: median   best   tinyllm is times as fast")
     for way, seconds in timed.items():
         ratio = statistics.median(b / a for a, b in zip(ours, seconds))
         print(f"  {way:<42}{tokens / statistics.median(seconds):>12.0f}{tokens / min(seconds):>7.0f}{ratio:>10.2f}")

@@ -161,6 +161,28 @@ def test_an_id_outside_the_vocabulary_is_named(wrong):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("ids", "error", "message"),
+    [
+        ([1, 2], ValueError, r"reads ids \(batch, time\).*found \(2,\)"),
+        (np.zeros((2, 0), int), ValueError, r"at least one token a row; found \(2, 0\)"),
+        ([[0.5]], TypeError, "ids are whole numbers; found float64"),
+    ],
+)
+def test_what_are_no_rows_of_ids_is_told_in_one_line(model, ids, error, message):
+    with pytest.raises(error, match=message):
+        model.step(ids, None)
+
+
+def test_wrong_ids_leave_the_state_as_it_was(model):
+    _, state = model.step(drawn(1, 3), None)
+    with pytest.raises(IndexError):
+        model.step(np.array([[VOCABULARY]]), state)
+    logits, _ = model.step(drawn(1, 1), state)
+    expected = at_once(model, np.concatenate([drawn(1, 3), drawn(1, 1)], axis=1))[:, -1]
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
 def test_what_training_carries_is_not_disturbed_by_writing():
     model = RecurrentLM(VOCABULARY, "lstm", 4, 5, carry=True)
     model(drawn(2, 3), training=True)

@@ -164,12 +164,20 @@ def one_row(ids: Any) -> np.ndarray:
 
 
 def checked(model: CausalLM, ids: Any) -> np.ndarray:
-    """ids as an array. IndexError for one outside the vocabulary: NumPy itself would take -1 for the last."""
+    """ids (batch, time) as an array of at least one token a row.
+
+    IndexError for an id outside the vocabulary: NumPy itself would take -1 for the last. TypeError or ValueError for
+    what are no rows of ids.
+    """
     ids = np.asarray(ids)
-    if ids.size:
-        low, high = ids.min(), ids.max()
-        if low < 0 or high >= model.vocab_size:
-            wrong = low if low < 0 else high
-            what = f"token id {wrong} is outside 0..{model.vocab_size - 1} (vocab_size={model.vocab_size})"
-            raise IndexError(f"{type(model).__name__}: {what}")
+    if ids.ndim != 2 or not ids.size:
+        who = type(model).__name__
+        raise ValueError(f"{who}: reads ids (batch, time) with at least one token a row; found {ids.shape}")
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{type(model).__name__}: ids are whole numbers; found {ids.dtype}")
+    low, high = ids.min(), ids.max()
+    if low < 0 or high >= model.vocab_size:
+        wrong = low if low < 0 else high
+        what = f"token id {wrong} is outside 0..{model.vocab_size - 1} (vocab_size={model.vocab_size})"
+        raise IndexError(f"{type(model).__name__}: {what}")
     return ids

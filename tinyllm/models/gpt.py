@@ -79,13 +79,14 @@ class GPT(CausalLM):
     def step(self, ids: np.ndarray, state: "Cache | None" = None) -> tuple[np.ndarray, "Cache"]:
         """call() on arrays, for new tokens only: the same formulas without what layers do around them."""
         self.ensure_ready()
-        seen = np.asarray(ids) if state is None else np.concatenate([state.ids, ids], axis=1)
+        ids = checked(self, ids)
+        seen = ids if state is None else np.concatenate([state.ids, ids], axis=1)
         if state is None or seen.shape[1] > self.context:  # positions move: everything is read again
             seen = ids = seen[:, -self.context :]
             state = Cache(seen, [KeysAndValues(self, len(seen)) for _ in self.blocks])
-        batch, time = np.shape(ids)
+        batch, time = ids.shape
         table = self.token_embedding.embeddings.data
-        x = table[checked(self, ids)] + self.position_embedding.embeddings.data[seen.shape[1] - time : seen.shape[1]]
+        x = table[ids] + self.position_embedding.embeddings.data[seen.shape[1] - time : seen.shape[1]]
         x = x.reshape(batch * time, self.width)
         for block, past in zip(self.blocks, state.layers):
             x = block.read(x, past, batch)
