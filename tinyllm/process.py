@@ -42,4 +42,4 @@ def one_blas_thread() -> AbstractContextManager:
         from threadpoolctl import threadpool_limits
     except ImportError:
         return nullcontext()
-    return threadpool_limits(1, "blas")
+    return threadpool_limits(1)

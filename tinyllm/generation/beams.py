@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm.generation.text import prompts_of, split_stop, text_of
+from tinyllm.generation.sampling import finite
+from tinyllm.generation.text import Pieces, prompts_of, split_stop
 from tinyllm.generation.writing import check_count
 from tinyllm.ops import log_softmax
 
@@ -16,8 +17,11 @@ __all__ = ["Beam", "beam_search"]
 class Beam:
     """A text that beam search found.
 
-    ids              the new tokens, without what stopped them; text theirs, "" if the model has no tokenizer
-    log_probability  of all that was chosen, the stop included; score  what the beams are ranked by
+    ids              the new tokens, without what stopped them
+    text             what they say; "" if the model has no tokenizer
+    log_probability  of all that was chosen, the stop included
+    score            what the beams are ranked by
+    ended            whether a stop ended it, not max_tokens
     """
 
     ids: list[int]
@@ -57,10 +61,8 @@ def beam_search(
     logits, state = model.step(np.array(found), None)
     live, finished = [Beam([], "", 0.0, 0.0)], []  # type: list[Beam], list[Beam]
     for length in range(1, max_tokens + 1):
-        if not np.isfinite(logits.max(axis=-1)).all():
-            raise ValueError(f"the largest logit is {logits.max()}; are the model's weights finite?")
         so_far = np.array([beam.log_probability for beam in live])
-        totals = so_far[:, None] + log_softmax(np.asarray(logits, float))
+        totals = so_far[:, None] + log_softmax(finite(logits))
         candidates = [(beam.score, beam, -1) for beam in finished]
         for flat in np.argsort(-totals, axis=None, kind="stable")[:beams]:
             row, token = divmod(int(flat), totals.shape[1])
@@ -86,6 +88,8 @@ def _longer(
     if token in stop_ids:
         return Beam(beam.ids, beam.text, total, score, ended=True)
     ids = [*beam.ids, token]
-    text = "" if model.tokenizer is None else text_of(model.tokenizer, ids)
-    found = [(text.find(stop) + len(stop), text.find(stop)) for stop in strings if stop in text]
-    return Beam(ids, text[: min(found)[1]] if found else text, total, score, ended=bool(found))
+    if model.tokenizer is None:
+        return Beam(ids, "", total, score)
+    pieces = Pieces(model.tokenizer, strings)
+    text = "".join(map(pieces.add, ids)) + pieces.finish()
+    return Beam(ids[: pieces.whole] if pieces.stopped else ids, text, total, score, pieces.stopped)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyllm.ops import softmax
 
-__all__ = ["Sampling", "distinct", "distribution", "sample"]
+__all__ = ["Sampling", "distinct", "distribution", "finite", "sample"]
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,7 @@ class Sampling:
         logits (..., vocabulary), -inf for a token that cannot come; seen (..., n) the ids that the repetition penalty
         is for. ValueError for a top_k above the vocabulary, and for logits of which none is finite or one is NaN.
         """
-        logits = np.asarray(logits, float)
-        largest = logits.max(axis=-1, keepdims=True)
-        if not np.isfinite(largest).all():
-            raise ValueError(f"the largest logit is {largest.max()}; are the model's weights finite?")
+        logits = finite(logits)
         self.check(logits.shape[-1])
         if self.repetition_penalty != 1 and np.size(seen):
             logits = self._penalised(logits, np.asarray(seen))
@@ -109,6 +106,15 @@ class Sampling:
         kept = np.empty_like(p)
         np.put_along_axis(kept, order, ranked, axis=-1)
         return kept
+
+
+def finite(logits: Any) -> np.ndarray:
+    """The logits in float64. ValueError if one is NaN, or in some row none is above -inf."""
+    logits = np.asarray(logits, float)
+    largest = logits.max(axis=-1)
+    if not np.isfinite(largest).all():
+        raise ValueError(f"the largest logit is {largest.max()}; are the model's weights finite?")
+    return logits
 
 
 def _number(value: Any) -> bool:

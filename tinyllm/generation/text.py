@@ -144,7 +144,6 @@ class Pieces:
         found = [(text.find(stop) + len(stop), text.find(stop)) for stop in self.stop if stop in text]
         if found:
             self.stopped, end = True, min(found)[1]
-            self._held = ""
         else:
             end = len(text) - (max((_overlap(text, stop) for stop in self.stop), default=0) if hold else 0)
             self._held = text[end:]

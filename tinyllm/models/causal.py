@@ -11,7 +11,7 @@ from tinyllm.generation.text import encode, text_of, tokenizer_of
 from tinyllm.models.text_model import TextModel
 from tinyllm.ops import cross_entropy_with_logits
 
-__all__ = ["CausalLM", "one_row"]
+__all__ = ["CausalLM", "checked", "one_row"]
 
 
 class CausalLM(TextModel):
@@ -37,7 +37,8 @@ class CausalLM(TextModel):
         Returns the logits (batch, vocab_size) of what comes next, and the new state. The old state must not be used
         again; select() makes copies. Here the state is simply all that was read and can still be seen.
         """
-        seen = np.asarray(ids) if state is None else np.concatenate([state, ids], axis=1)
+        ids = checked(self, ids)
+        seen = ids if state is None else np.concatenate([state, ids], axis=1)
         if self.context is not None:
             seen = seen[:, -self.context :]
         with no_grad():
@@ -116,4 +117,24 @@ def one_row(ids: Any) -> np.ndarray:
     ids = np.asarray(ids)
     if ids.ndim != 1 or len(ids) < 2:
         raise ValueError(f"nats: needs a row of at least 2 ids, (time,); found {ids.shape}")
+    return ids
+
+
+def checked(model: CausalLM, ids: Any) -> np.ndarray:
+    """ids (batch, time) as an array of at least one token a row.
+
+    IndexError for an id outside the vocabulary: NumPy itself would take -1 for the last. TypeError or ValueError for
+    what are no rows of ids.
+    """
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or not ids.size:
+        who = type(model).__name__
+        raise ValueError(f"{who}: reads ids (batch, time) with at least one token a row; found {ids.shape}")
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{type(model).__name__}: ids are whole numbers; found {ids.dtype}")
+    low, high = ids.min(), ids.max()
+    if low < 0 or high >= model.vocab_size:
+        wrong = low if low < 0 else high
+        what = f"token id {wrong} is outside 0..{model.vocab_size - 1} (vocab_size={model.vocab_size})"
+        raise IndexError(f"{type(model).__name__}: {what}")
     return ids

@@ -1,16 +1,16 @@
 """GPT: a decoder-only Transformer (Vaswani et al. 2017; Radford et al. 2018, 2019), in the form of nanoGPT."""
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinyllm import ops
-from tinyllm.autograd import no_grad
 from tinyllm.initializers import RandomNormal
 from tinyllm.layers import Dense, Dropout, Embedding, Layer, LayerNormalization
-from tinyllm.models.causal import CausalLM
+from tinyllm.models.causal import CausalLM, checked
 
 __all__ = ["GPT"]
 
@@ -68,17 +68,14 @@ class GPT(CausalLM):
 
         return load_gpt2(folder)
 
-    def call(self, ids: Any, training: bool = False, cache: "Cache | None" = None) -> Any:
-        start = 0 if cache is None else cache.length
+    def call(self, ids: Any, training: bool = False) -> Any:
         time = ids.shape[1]
-        if start + time > self.context:
-            raise ValueError(
-                f"GPT: {start + time} tokens are more than its context of {self.context}; show it the last ones"
-            )
-        x = self.token_embedding(ids) + self.position_embedding(np.arange(start, start + time))
+        if time > self.context:
+            raise ValueError(f"GPT: {time} tokens are more than its context of {self.context}; show it the last ones")
+        x = self.token_embedding(ids) + self.position_embedding(np.arange(time))
         x = self.drop(x, training=training)
-        for i, block in enumerate(self.blocks):
-            x = block(x, training=training, cache=None if cache is None else cache.layers[i])
+        for block in self.blocks:
+            x = block(x, training=training)
         x = self.norm(x)
         table = self.token_embedding.embeddings
         flat = np.reshape(x, (-1, self.width)) @ np.transpose(table)
@@ -87,18 +84,25 @@ class GPT(CausalLM):
     # -- writing: the keys and values of what was read are kept -----------------------------------------------------
 
     def step(self, ids: np.ndarray, state: "Cache | None" = None) -> tuple[np.ndarray, "Cache"]:
-        seen: Any = ids if state is None else np.concatenate([state.ids, ids], axis=1)
+        """call() on arrays, for new tokens only: the same formulas without what layers do around them."""
+        self.ensure_ready()
+        ids = checked(self, ids)
+        seen = ids if state is None else np.concatenate([state.ids, ids], axis=1)
         if state is None or seen.shape[1] > self.context:  # positions move: everything is read again
             seen = ids = seen[:, -self.context :]
             state = Cache(seen, [KeysAndValues(self, len(seen)) for _ in self.blocks])
+        batch, time = ids.shape
+        table = self.token_embedding.embeddings.data
+        x = table[ids] + self.position_embedding.embeddings.data[seen.shape[1] - time : seen.shape[1]]
+        x = x.reshape(batch * time, self.width)
+        for block, past in zip(self.blocks, state.layers):
+            x = block.read(x, past, batch)
+        last = _normalised(self.norm, x.reshape(batch, time, self.width)[:, -1])
         state.ids = seen
-        with no_grad():
-            logits = self(ids, cache=state).data[:, -1]
-        state.length = seen.shape[1]
-        return logits, state
+        return last @ table.T, state
 
     def select(self, state: "Cache", rows: np.ndarray) -> "Cache":
-        return Cache(state.ids[rows], [each.select(rows) for each in state.layers], state.length)
+        return Cache(state.ids[rows], [each.select(rows) for each in state.layers])
 
 
 class Block(Layer):
@@ -120,13 +124,13 @@ class Block(Layer):
         self.mlp_output = Dense(width, use_bias=bias, kernel_initializer=adding, name="mlp_output")
         self.drop = Dropout(dropout)
 
-    def call(self, x, training=False, cache=None):
-        attended = self.attend(self.attention(self.norm_1(x)), cache)
+    def call(self, x, training=False):
+        attended = self.attend(self.attention(self.norm_1(x)))
         x = x + self.drop(self.attention_output(attended), training=training)
         hidden = ops.gelu(self.mlp(self.norm_2(x)), approximate=True)
         return x + self.drop(self.mlp_output(hidden), training=training)
 
-    def attend(self, qkv: Any, cache: "KeysAndValues | None") -> Any:
+    def attend(self, qkv: Any) -> Any:
         """Each position looks at itself and those before it (unless causal is False: at all), head by head.
 
             softmax(query key^T / sqrt(size)) value
@@ -139,42 +143,64 @@ class Block(Layer):
             np.transpose(qkv_part, (0, 2, 1, 3))
             for qkv_part in np.moveaxis(np.reshape(qkv, (batch, time, 3, self.heads, size)), 2, 0)
         )
-        if cache is not None:
-            key, value = cache.add(key.data, value.data)
-            y = ops.scaled_dot_product_attention(
-                query, key, value, None if time == 1 else _lower_right(time, key.shape[2])
-            )
-        else:
-            y = ops.scaled_dot_product_attention(query, key, value, causal=self.causal)
+        y = ops.scaled_dot_product_attention(query, key, value, causal=self.causal)
         return np.reshape(np.transpose(y, (0, 2, 1, 3)), (batch, time, three // 3))
 
+    def read(self, x: np.ndarray, past: "KeysAndValues", batch: int) -> np.ndarray:
+        """call() for new tokens, arrays (batch * time, width), that look back at past, too."""
+        qkv = _dense(self.attention, _normalised(self.norm_1, x)).reshape(batch, -1, 3, self.heads, past.size)
+        qkv = qkv.transpose(2, 0, 3, 1, 4)  # (3, batch, heads, time, size)
+        key, value = past.add(qkv[1:])
+        weights = (qkv[0] * past.size**-0.5) @ key.swapaxes(-1, -2)
+        time, known = weights.shape[-2:]
+        if time > 1:  # the last of the new tokens sees all, the others do not see those after them
+            weights = np.where(np.tri(time, known, known - time, dtype=bool), weights, -np.inf)
+        weights -= np.maximum.reduce(weights, axis=-1, keepdims=True)
+        np.exp(weights, out=weights)
+        attended = (weights @ value) / np.add.reduce(weights, axis=-1, keepdims=True)
+        x = x + _dense(self.attention_output, attended.swapaxes(1, 2).reshape(x.shape))
+        return x + _dense(self.mlp_output, ops.gelu(_dense(self.mlp, _normalised(self.norm_2, x)), approximate=True))
 
-def _lower_right(queries: int, keys: int) -> np.ndarray | None:
-    """Which key each query may look at, (queries, keys), where the last query belongs to the last key; None: at all."""
-    return None if queries == 1 else np.tri(queries, keys, keys - queries, dtype=bool)
+
+# For one token, calling a function takes longer than what it computes: hence weights straight from .data, and ufuncs'
+# reduce instead of sum(), max() and mean(), which are written in Python.
+
+
+def _dense(layer: Any, x: np.ndarray) -> np.ndarray:
+    """What a Dense layer without activation computes, on arrays (rows, features)."""
+    y = x @ layer.kernel.data
+    return y if layer.bias is None else y + layer.bias.data
+
+
+def _normalised(layer: Any, x: np.ndarray) -> np.ndarray:
+    """What a LayerNormalization computes, on arrays (rows, features)."""
+    features = x.shape[-1]
+    y = x - np.add.reduce(x, axis=-1, keepdims=True) / features
+    y /= np.sqrt(np.vecdot(y, y)[:, None] / features + layer.epsilon)
+    y *= layer.gamma.data
+    return y if layer.beta is None else y + layer.beta.data
 
 
 class KeysAndValues:
     """The keys and values of one block, of all positions read so far, with room for the whole context."""
 
     def __init__(self, model: GPT, batch: int):
-        size = model.width // model.heads
-        self.both: Any = np.zeros((2, batch, model.heads, model.context, size), model.dtype)
+        self.size = model.width // model.heads
+        self.both: Any = np.zeros((2, batch, model.heads, model.context, self.size), model.dtype)
         self.length = 0
 
-    def add(self, key: Any, value: Any) -> np.ndarray:
-        """Those so far with the new ones (batch, heads, time, size)."""
-        end = self.length + key.shape[2]
-        self.both[0, :, :, self.length : end] = key
-        self.both[1, :, :, self.length : end] = value
+    def add(self, both: np.ndarray) -> np.ndarray:
+        """All so far, (2, batch, heads, time, size), with the new ones in the same form."""
+        end = self.length + both.shape[3]
+        self.both[:, :, :, self.length : end] = both
         self.length = end
         return self.both[:, :, :, :end]
 
     def select(self, rows: np.ndarray) -> "KeysAndValues":
         """A copy with these rows of the batch."""
-        copy = object.__new__(KeysAndValues)
-        copy.both, copy.length = self.both[:, rows], self.length
-        return copy
+        other = copy(self)
+        other.both = self.both[:, rows]
+        return other
 
 
 @dataclass
@@ -183,4 +209,3 @@ class Cache:
 
     ids: np.ndarray
     layers: list[KeysAndValues]
-    length: int = 0

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm.autograd import no_grad
 from tinyllm.autograd.tensor import as_array
 from tinyllm.initializers import RandomNormal
 from tinyllm.layers import GRU, LSTM, Dense, Dropout, Embedding, SimpleRNN
-from tinyllm.models.causal import CausalLM, one_row
+from tinyllm.models.causal import CausalLM, checked, one_row
 from tinyllm.names import lookup
 from tinyllm.ops import cross_entropy_with_logits
 
@@ -74,11 +73,11 @@ class RecurrentLM(CausalLM):
     # -- writing and scoring: the state is all there is to remember --------------------------------------------------
 
     def step(self, ids: np.ndarray, state: Any = None) -> tuple[np.ndarray, Any]:
-        logits, state = self._read_on(ids, state)
-        return logits[:, -1], state
+        outputs, state = self._read_on(ids, state)
+        return self._head(outputs[:, -1]), state
 
     def scores(self, ids: np.ndarray) -> np.ndarray:
-        return self._read_on(ids, None)[0]
+        return self._head(self._read_on(ids, None)[0])
 
     def nats(self, ids: Any, window: int | None = None, batch_size: int = 64) -> float:
         """The mean cross-entropy, in nats per token, over all of ids (time,) but the first.
@@ -90,19 +89,34 @@ class RecurrentLM(CausalLM):
         ids, total, state = one_row(ids), 0.0, None
         for i in range(0, len(ids) - 1, CHUNK):
             target = ids[None, i + 1 : i + 1 + CHUNK]
-            logits, state = self._read_on(ids[None, i : i + target.size], state)
-            total += float(cross_entropy_with_logits(logits, target).sum(dtype=float))
+            outputs, state = self._read_on(ids[None, i : i + target.size], state)
+            total += float(cross_entropy_with_logits(self._head(outputs), target).sum(dtype=float))
         return total / (len(ids) - 1)
 
     def _read_on(self, ids: np.ndarray, state: Any) -> tuple[np.ndarray, list]:
-        """All logits and the states after them; what training carries is not disturbed."""
-        kept = [layer.states for layer in self.cells]
+        """The last layer's outputs and the states after them: read() by the cells alone, on arrays.
+
+        For one token, what a layer does around its kernel takes longer than the kernel. What training carries is not
+        disturbed.
+        """
+        self.ensure_ready()
         zero = np.zeros((len(ids), self.width), self.dtype)
-        with no_grad():
-            logits, after = self.read(ids, state or [[zero] * len(layer.state_names) for layer in self.cells])
-        for layer, each in zip(self.cells, kept):
-            layer.states = each
-        return logits.data, [[as_array(s) for s in layer] for layer in after]
+        x = self.table.embeddings.data[checked(self, ids)]
+        after = []
+        for layer, before in zip(self.cells, state or [[zero] * len(layer.state_names) for layer in self.cells]):
+            weights = (as_array(w) for w in (layer.kernel, layer.recurrent_kernel, layer.bias))
+            x, *states = layer.over_time(x, *before, *weights, None, keep=None)
+            after.append(states)
+        return x, after
+
+    def _head(self, outputs: np.ndarray) -> np.ndarray:
+        """The logits (..., vocab_size) for outputs (..., width), on arrays."""
+        flat = outputs.reshape(-1, self.width)
+        if self.head is None:
+            logits = flat @ as_array(self.table.embeddings).T
+        else:
+            logits = flat @ as_array(self.head.kernel) + as_array(self.head.bias)
+        return logits.reshape(*outputs.shape[:-1], self.vocab_size)
 
     def select(self, state: Any, rows: np.ndarray) -> Any:
         return [[s[rows] for s in layer] for layer in state]

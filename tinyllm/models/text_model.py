@@ -35,6 +35,7 @@ class TextModel(Model):
         self.tokenizer = tokenizer
 
     accumulate = 1
+    _ready = False
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Any]:
         """One step; with `accumulate` parts of the batch one after another, whose gradients are added before it."""
@@ -54,10 +55,16 @@ class TextModel(Model):
         self.optimizer.apply_gradients([(w.grad, w) for w in self.trainable_weights])
         return total, Tensor(np.concatenate(predictions))
 
+    def ensure_ready(self) -> None:
+        """Make the weights, if there are none yet: nothing was read, or a first reading failed."""
+        if not self._ready:
+            if not all(layer.built for layer in all_layers(self).values()):
+                self.build((None, 1))
+            self._ready = True
+
     @property
     def named_weights(self) -> dict[str, Any]:
-        if not self.built:
-            self.build((None, 1))
+        self.ensure_ready()
         return super().named_weights
 
     def compute_output_shape(self, input_shape: Any) -> Any:
