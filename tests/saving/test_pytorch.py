@@ -292,7 +292,7 @@ def torch_output(name, module, x):
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-6)])
 @pytest.mark.parametrize("way", ["ours to theirs", "theirs to ours"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_and_its_twin_compute_the_same_forwards_and_backwards(name, way, dtype, tolerance):
+def test_a_layer_and_its_twin_compute_the_same(name, way, dtype, tolerance):
     torch = pytest.importorskip("torch")
     model, module = one_layer(LAYERS[name](), dtype=dtype), torch_twin(torch, name).to(getattr(torch, dtype))
     if way == "ours to theirs":
