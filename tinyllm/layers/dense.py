@@ -17,6 +17,7 @@ class Dense(Layer):
 
     Raises ValueError when x has another number of features than the kernel.
 
+    >>> import numpy as np
     >>> Dense(3)(np.ones((2, 4))).shape
     (2, 3)
     """
@@ -60,6 +61,7 @@ class Dense(Layer):
 class Activation(Layer):
     """An activation function as a layer of its own: y = activation(x).
 
+    >>> import numpy as np
     >>> Activation("relu")(np.array([[-1.0, 2.0]])).data
     array([[0., 2.]], dtype=float32)
     """
