@@ -59,7 +59,7 @@ def beam_search(
         raise ValueError(f"beam_search: one prompt at a time; found {len(found)}")
 
     logits, state = model.step(np.array(found), None)
-    live, finished = [Beam([], "", 0.0, 0.0)], []  # type: list[Beam], list[Beam]
+    live, finished = [Beam([], "", 0.0, 0.0)], list[Beam]()
     for length in range(1, max_tokens + 1):
         so_far = np.array([beam.log_probability for beam in live])
         totals = so_far[:, None] + log_softmax(finite(logits))

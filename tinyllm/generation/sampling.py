@@ -151,8 +151,8 @@ def sample(probabilities: np.ndarray, rng: np.random.Generator) -> int:
     >>> sample(np.array([0.0, 1.0, 0.0]), np.random.default_rng(0))
     1
     """
-    cumulative = np.cumsum(probabilities)
-    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    cumulative = probabilities.cumsum()
+    return int(cumulative.searchsorted(rng.random() * cumulative[-1], side="right"))
 
 
 def distinct(tokens: Sequence, n: int = 1) -> float:

@@ -98,7 +98,8 @@ class Row:
     def __init__(
         self, model: Any, prompt: list[int], max_tokens: int, sampling: Sampling, stop: Any, rng: Any, explain: bool
     ):
-        self.prompt, self.ids, self.max_tokens = prompt, [], max_tokens  # type: list[int], list[int], int
+        self.prompt, self.max_tokens = prompt, max_tokens
+        self.ids: list[int] = []
         self.unread = prompt if model.context is None else prompt[-model.context :]
         self.sampling, self.rng = sampling, rng
         self.stop_ids, strings = stop
