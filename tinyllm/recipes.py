@@ -90,6 +90,16 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "small": SMALL,
         "char": CHAR,
         "char-carry": replace(CHAR, sizes=CHAR.sizes | {"carry": True}),
+        # The best that 180 seconds of one processor gave: docs/results.md
+        "char-best": replace(
+            CHAR,
+            sizes=CHAR.sizes | {"carry": True},
+            steps=2700,
+            learning_rate=5e-3,
+            last_rate=1e-4,
+            warmup=100,
+            every=900,
+        ),
         "makemore": MAKEMORE,
     },
     "gru": {"small": replace(SMALL, model="gru"), "makemore": replace(MAKEMORE, model="gru")},

@@ -439,7 +439,7 @@ def test_a_manifest_with_windows_line_ends_is_still_the_same(copy):
         (lambda c: c.update(format="onnx"), "not a tinyllm model's manifest"),
         (
             lambda c: c.update(kind="Transformer"),
-            "unknown kind of model 'Transformer'; known: Bigram, GPT, LanguageModel",
+            "unknown kind of model 'Transformer'; known: BERT, Bigram, GPT",
         ),
         (lambda c: c["config"]["layers"][0].update(class_name="Conv2D"), "unknown layer 'Conv2D'; known: .*Dense"),
         (
@@ -596,7 +596,7 @@ def entry(shape, begin, end, dtype="F32"):
         (header_of(a=entry([1.0], 0, 4)) + b"1234", "whole numbers"),
         (header_of(a=entry([True], 0, 4)) + b"1234", "whole numbers"),
         (header_of(a=entry([1] * 33, 0, 4)) + b"1234", "at most 32 axes"),
-        (header_of(a=entry([1], 0, 4, "BF16")) + b"1234", "dtype 'BF16' is none of"),
+        (header_of(a=entry([1], 0, 4, "F8_E4M3")) + b"1234", "dtype 'F8_E4M3' is none of"),
         (header_of(a=entry([1], 0, 4, [])) + b"1234", "dtype"),
         (header_of(a={"dtype": "F32"}), "expected dtype, shape and data_offsets"),
         (header_of(a=None), "expected dtype, shape and data_offsets"),
