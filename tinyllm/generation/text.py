@@ -4,7 +4,6 @@ A tokenizer has encode(text) -> ids and decode(ids) -> text. If its tokens are b
 character, it has decode_bytes(ids) -> bytes, too; otherwise each id is a text of its own.
 """
 
-import codecs
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,9 +109,8 @@ class Pieces:
     """
 
     def __init__(self, tokenizer: Any, stop: Sequence[str] = ()):
-        self.tokenizer, self.stop = tokenizer, stop
-        by_bytes = hasattr(tokenizer, "decode_bytes")
-        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace") if by_bytes else None
+        self.stop = stop
+        self._decoder = StreamDecoder(tokenizer)
         self._held = ""  # decoded, but perhaps the beginning of a stop string
         self._given = 0  # characters given out
         self._ends: list[int] = []  # how many characters the ids so far have begun
@@ -120,19 +118,15 @@ class Pieces:
 
     def add(self, token: int) -> str:
         """What became certain with this id."""
-        if self._utf8 is None:
-            new, begun = self.tokenizer.decode([token]), False
-        else:
-            new = self._utf8.decode(self.tokenizer.decode_bytes([token]))
-            begun = bool(self._utf8.getstate()[0])
-        self._ends.append(self._given + len(self._held) + len(new) + begun)
+        new = self._decoder.feed(token)
+        self._ends.append(self._given + len(self._held) + len(new) + self._decoder.begun)
         return self._give(new, hold=True)
 
     def finish(self) -> str:
         """What was held back, now that no more comes."""
         if self.stopped:
             return ""
-        return self._give("" if self._utf8 is None else self._utf8.decode(b"", final=True), hold=False)
+        return self._give(self._decoder.end(), hold=False)
 
     @property
     def whole(self) -> int:
