@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinyllm.preprocessing.tokenizers import StreamDecoder
+
 __all__ = ["Pieces", "check_ids", "encode", "prompts_of", "split_stop", "text_of"]
 
 

@@ -84,6 +84,11 @@ class StreamDecoder:
             return self.tokenizer.decode([token])
         return self.bytes.decode(self.tokenizer.decode_bytes([token]))
 
+    @property
+    def begun(self) -> bool:
+        """Whether a character has begun that is not whole yet."""
+        return self.bytes is not None and bool(self.bytes.getstate()[0])
+
     def end(self) -> str:
         """What is left at the end: U+FFFD where a character stayed half."""
         return "" if self.bytes is None else self.bytes.decode(b"", True)
