@@ -178,7 +178,18 @@ class Layer:
     @property
     def inner(self) -> list["Layer"]:
         """The layers inside this one, in the order in which they became its attributes."""
-        return list(dict.fromkeys(_layers_in([each for name, each in vars(self).items() if name != "own_parameters"])))
+        own = vars(self)
+        found = own.get("_inner")
+        if found is None:
+            found = list(dict.fromkeys(_layers_in([each for name, each in own.items() if name != "own_parameters"])))
+            if self.built:  # from here on only another attribute can change them, see __setattr__
+                own["_inner"] = found
+        return list(found)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if isinstance(value, Layer | list | tuple | dict):
+            vars(self).pop("_inner", None)
 
     def ensure_built(self, input_shape: Any) -> None:
         """Build once; later inputs must agree with the first in every axis that weights depend on."""

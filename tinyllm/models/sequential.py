@@ -57,7 +57,7 @@ class Sequential(Model):
             shape = _onward(self._layers[-1], self._layers[-1].input_shape)
         if shape is not None:
             layer.ensure_built(shape)
-        self._layers.append(layer)  # only now: a layer that does not fit is not in the model
+        self._layers = [*self._layers, layer]  # only now: a layer that does not fit is not in the model
         self.input_shape = self._layers[0].input_shape
         self.built = all(each.built for each in self._layers)
 
