@@ -31,7 +31,7 @@ from tinyllm.autograd.network import (
 )
 from tinyllm.autograd.recurrent_kernels import gru, simple_rnn
 from tinyllm.autograd.rules import differentiable
-from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention
+from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention, self_attention
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -62,6 +62,7 @@ __all__ = [
     "rsqrt",
     "scaled_dot_product_attention",
     "scatter_add",
+    "self_attention",
     "selu",
     "sigmoid",
     "silu",

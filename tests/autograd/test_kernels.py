@@ -17,7 +17,13 @@ from tinyllm.autograd.kernels import (
 )
 from tinyllm.autograd.recurrent_kernels import gru, gru_from_rules, simple_rnn, simple_rnn_from_rules
 from tinyllm.autograd.tensor import as_array
-from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention
+from tinyllm.autograd.transformer_kernels import (
+    gelu,
+    layer_norm,
+    linear,
+    scaled_dot_product_attention,
+    self_attention,
+)
 
 
 def normal(*shape, seed=0):
@@ -110,6 +116,12 @@ CASES |= {
     "gelu by tanh": (gelu, [2 * normal(3, 4), True]),
     "gelu of one number": (gelu, [np.array(0.3), True]),
     "gelu of nothing": (gelu, [normal(0, 2), True]),
+    "gelu of many rows": (gelu, [normal(70, 1000), True]),
+    "self-attention": (self_attention, [normal(2, 5, 12), 2, False]),
+    "self-attention, causal": (self_attention, [normal(2, 5, 12), 4, True]),
+    "self-attention of one step": (self_attention, [normal(3, 1, 6), 1, True]),
+    "self-attention of no rows": (self_attention, [normal(0, 3, 6), 2, True]),
+    "self-attention far out": (self_attention, [40 * normal(1, 4, 6), 1, True]),
     "gelu far out": (gelu, [np.array([-40.0, -6.0, 0.0, 6.0, 40.0]), True]),
     "attention": (scaled_dot_product_attention, [*QKV, None, False]),
     "attention, causal": (scaled_dot_product_attention, [*QKV, None, True]),

@@ -210,10 +210,17 @@ def entries():
             outputs.append(h)
         return torch.stack(outputs, 1), h
 
+    def self_attention(qkv):  # two heads
+        batch, time, three = qkv.shape
+        q, k, v = (part.view(batch, time, 2, three // 6).transpose(1, 2) for part in qkv.split(three // 3, 2))
+        scores = (q @ k.mT / (three // 6) ** 0.5).masked_fill(torch.ones(time, time).triu(1).bool(), -torch.inf)
+        return (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, time, three // 3)
+
     cells = {
         "simple_rnn": (simple_rnn, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 2), normal(2)),
         "lstm": (lstm, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 8), normal(2, 8), normal(8)),
         "linear": (lambda x, kernel, bias: f.linear(x, kernel.T, bias), a, normal(3, 2), normal(2)),
+        "self_attention": (self_attention, normal(1, 3, 12)),
         "gru": (gru, normal(2, 2, 2), normal(2, 2), normal(2, 6), normal(2, 6), normal(2, 6)),
     }
     mixed = {

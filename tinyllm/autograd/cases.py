@@ -43,7 +43,7 @@ from tinyllm.autograd.network import (
 )
 from tinyllm.autograd.recurrent_kernels import gru, simple_rnn
 from tinyllm.autograd.tensor import astype, getitem
-from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention
+from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention, self_attention
 
 __all__ = ["CASES"]
 
@@ -507,6 +507,11 @@ CASES = {
                 {"padding": "same", "stride": 3},
             )
         ],
+    ],
+    self_attention: [
+        (lambda qkv: self_attention(qkv, 2), normal(2, 3, 12)),
+        (lambda qkv: self_attention(qkv, 1, True), normal(1, 4, 6)),
+        (lambda qkv: self_attention(qkv, 3, causal=True), normal(2, 3, 9)),
     ],
     scaled_dot_product_attention: [
         (scaled_dot_product_attention, normal(2, 3, 4), normal(2, 3, 4, seed=1), normal(2, 3, 2, seed=2)),

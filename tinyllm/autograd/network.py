@@ -27,6 +27,7 @@ __all__ = [
     "masked_fill",
     "mean_squared_error",
     "rms_norm",
+    "self_attention_from_rules",
     "selu",
     "silu",
     "softsign",
@@ -187,6 +188,14 @@ def attention_from_rules(query, key, value, mask=None, causal=False):
     anywhere = mask.any(axis=-1, keepdims=True)
     weights = softmax(np.where(mask | ~anywhere, scores, -np.inf))
     return np.where(anywhere, weights, 0.0) @ value
+
+
+def self_attention_from_rules(qkv, heads, causal=False):
+    """Queries, keys and values side by side, cut into heads, attended, and put together again."""
+    batch, time, three = np.shape(qkv)
+    parts = np.transpose(np.reshape(qkv, (batch, time, 3, heads, three // (3 * heads))), (2, 0, 3, 1, 4))
+    y = attention_from_rules(parts[0], parts[1], parts[2], causal=causal)
+    return np.reshape(np.transpose(y, (0, 2, 1, 3)), (batch, time, three // 3))
 
 
 # -- losses and selection -------------------------------------------------------------------------------------------

@@ -125,26 +125,10 @@ class Block(Layer):
         self.drop = Dropout(dropout)
 
     def call(self, x, training=False):
-        attended = self.attend(self.attention(self.norm_1(x)))
+        attended = ops.self_attention(self.attention(self.norm_1(x)), self.heads, self.causal)
         x = x + self.drop(self.attention_output(attended), training=training)
         hidden = ops.gelu(self.mlp(self.norm_2(x)), approximate=True)
         return x + self.drop(self.mlp_output(hidden), training=training)
-
-    def attend(self, qkv: Any) -> Any:
-        """Each position looks at itself and those before it (unless causal is False: at all), head by head.
-
-            softmax(query key^T / sqrt(size)) value
-
-        qkv (batch, time, 3 width) are the queries, keys and values side by side; the result (batch, time, width).
-        """
-        batch, time, three = qkv.shape
-        size = three // (3 * self.heads)
-        query, key, value = (
-            np.transpose(qkv_part, (0, 2, 1, 3))
-            for qkv_part in np.moveaxis(np.reshape(qkv, (batch, time, 3, self.heads, size)), 2, 0)
-        )
-        y = ops.scaled_dot_product_attention(query, key, value, causal=self.causal)
-        return np.reshape(np.transpose(y, (0, 2, 1, 3)), (batch, time, three // 3))
 
     def read(self, x: np.ndarray, past: "KeysAndValues", batch: int) -> np.ndarray:
         """call() for new tokens, arrays (batch * time, width), that look back at past, too."""
