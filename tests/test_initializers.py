@@ -8,7 +8,8 @@ import pytest
 
 from tinyllm import initializers
 
-TRUTH = json.loads((Path(__file__).parent / "golden" / "document.json").read_text(encoding="utf-8"))["initializers"]
+DOCUMENT = json.loads((Path(__file__).parent / "golden" / "document.json").read_text(encoding="utf-8"))
+TRUTH, PYTORCH = DOCUMENT["initializers"], DOCUMENT["pytorch_initializers"]
 
 
 def draw(initializer, shape, seed=0, dtype="float64"):
@@ -24,6 +25,23 @@ def test_the_spread_is_that_of_keras(name):
     bounded = not name.startswith(("random_normal", "orthogonal"))
     if bounded:
         np.testing.assert_allclose([x.min(), x.max()], [measured["min"], measured["max"]], rtol=0.01)
+
+
+@pytest.mark.parametrize("name", PYTORCH)
+def test_weights_may_start_as_pytorchs_do(name):
+    """Ours start as Keras's; PyTorch's LSTM and Linear draw all of theirs, biases too, within 1 / sqrt(a size)."""
+    measured = PYTORCH[name]
+    x = draw(initializers.RandomUniform(-measured["bound"], measured["bound"]), measured["shape"])
+    assert abs(x.std() - measured["std"]) < 0.04 * measured["std"]  # of 400 numbers, two such differ by 3 %
+    for extreme in ("min", "max"):
+        if extreme in measured:
+            np.testing.assert_allclose(getattr(x, extreme)(), measured[extreme], rtol=0.02)
+
+
+def test_rows_may_start_as_those_of_pytorchs_embedding():
+    measured = DOCUMENT["pytorch_embedding"]
+    x = draw(initializers.RandomNormal(0.0, 1.0), (1000, 100))
+    assert abs(x.std() - measured["std"]) < 0.02 and abs(x.mean() - measured["mean"]) < 0.01
 
 
 @pytest.mark.parametrize("shape", [(2, 8), (8, 2), (4, 4), (1, 3), (2, 3, 4)])

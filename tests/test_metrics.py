@@ -1,8 +1,10 @@
 """Metrics count what a person would count, and refuse shapes that NumPy would quietly stretch."""
 
 import importlib.util
+import json
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +159,14 @@ def test_perplexity_is_the_number_of_equally_likely_tokens():
     assert found == pytest.approx(3.792685310765617, rel=1e-12)  # exp of the entropy, 1.333074 nats
     assert metrics.Perplexity(from_logits=True)([0, 1], np.zeros((2, 7))) == pytest.approx(7)
     assert metrics.Perplexity()(np.eye(2), np.full((2, 2), 0.5)) == pytest.approx(2)
+
+
+def test_the_perplexity_of_a_distribution_is_exp_of_its_entropy():
+    case = json.loads((Path(__file__).parent / "golden" / "generation.json").read_text(encoding="utf-8"))
+    p = np.array([case["probs"]])
+    entropy = losses.CategoricalCrossentropy()(p, p)
+    np.testing.assert_allclose(float(entropy), case["entropy_nats"], rtol=1e-12)
+    np.testing.assert_allclose(metrics.Perplexity()(p, p), case["perplexity"], rtol=1e-12)
 
 
 def test_perplexity_counts_tokens_not_batches_and_no_padding():

@@ -35,6 +35,15 @@ def test_zero_is_masked_only_where_mask_zero_says_so():
     assert table().compute_mask(IDS) is None
 
 
+@pytest.mark.parametrize("mask_zero", [False, True])
+def test_the_row_of_the_padding_starts_and_learns_like_any_other(mask_zero):
+    """As in Keras; the row of PyTorch's padding_idx is zero and stays so. A mask keeps padding out further up."""
+    layer = Embedding(5, 3, mask_zero=mask_zero)
+    np.sum(layer(np.array([[0, 0, 2]]))).backward()
+    assert layer.embeddings.data[0].all()
+    assert layer.embeddings.grad[[0, 2]].tolist() == [[2, 2, 2], [1, 1, 1]]
+
+
 @pytest.mark.parametrize("kind", ["int8", "uint8", "int32", "int64", "float32"])
 def test_ids_may_be_numbers_of_any_kind(kind):
     np.testing.assert_array_equal(table()(IDS.astype(kind)).data, TRUTH["output"])

@@ -14,6 +14,14 @@ def test_adams_first_step_has_the_size_of_the_rate_whatever_the_gradient():
         np.testing.assert_allclose(after, [-0.01, 0.01], rtol=0.01)
 
 
+def test_a_row_that_is_looked_up_twice_is_squared_as_a_whole():
+    """(g + g)^2, not g^2 + g^2 as in Keras 3 on TensorFlow, where such a row moves sqrt(2) times as far."""
+    table = Tensor(np.zeros((2, 1)), requires_grad=True)
+    np.sum(table[np.array([0, 0, 1])]).backward()
+    Adam(0.01, epsilon=1e-12).apply_gradients([(table.grad, table)])
+    np.testing.assert_allclose(table.data, [[-0.01], [-0.01]], rtol=1e-6)
+
+
 def test_amsgrad_never_forgets_a_large_gradient():
     start, gradients = [np.zeros(1)], [[np.array([100.0])], *([np.array([1.0])] for _ in range(50))]
     plain, ams = (walk(Adam(0.1, beta_2=0.5, amsgrad=a), start, gradients) for a in (False, True))
