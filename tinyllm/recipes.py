@@ -94,11 +94,11 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "char-best": replace(
             CHAR,
             sizes=CHAR.sizes | {"carry": True},
-            steps=2700,
+            steps=2200,
             learning_rate=5e-3,
             last_rate=1e-4,
             warmup=100,
-            every=900,
+            every=1100,
         ),
         "makemore": MAKEMORE,
     },
