@@ -1,6 +1,7 @@
 """Callbacks: who is told what and when; a bar on a terminal, plain lines elsewhere."""
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -275,6 +276,67 @@ def test_early_stopping_stops_where_keras_stops(case):
 @pytest.mark.parametrize("case", KERAS["plateaus"], ids=lambda case: str(case["options"]))
 def test_the_rate_falls_on_the_plateaus_on_which_it_falls_in_keras(case):
     np.testing.assert_allclose(followed(ReduceLROnPlateau(**case["options"])), case["rates"], rtol=1e-6)
+
+
+class Watched:
+    """What a callback asks of a model."""
+
+    metrics = ()
+
+    def __init__(self, optimizer):
+        self.optimizer, self.stop_training, self.weights = optimizer, False, None
+
+    def get_weights(self):
+        return self.weights
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+
+def watched(callback, optimizer, values):
+    """(the rate after each epoch, the epoch whose weights are there at the end, what the callback says of itself)"""
+    watched, rates = Watched(optimizer), []
+    if isinstance(callback, Callback):
+        callback.model = watched
+    else:
+        callback.set_model(watched)  # Keras's
+    callback.on_train_begin()
+    for epoch, value in enumerate(values):
+        watched.weights = epoch
+        callback.on_epoch_end(epoch, {"val_loss": value})
+        rates.append(float(optimizer.learning_rate))
+        if watched.stop_training:
+            break
+    callback.on_train_end()
+    return rates, watched.weights, getattr(callback, "stopped_epoch", None), getattr(callback, "best_epoch", None)
+
+
+MONITORS = {
+    "EarlyStopping": {"baseline": (None, 0.75), "restore_best_weights": (False, True), "start_from_epoch": (0, 2)},
+    "ReduceLROnPlateau": {"factor": (0.5, 0.125), "cooldown": (0, 2), "min_lr": (0.0, 0.01)},
+}
+EIGHTHS = [
+    [8, 7, 6, 6, 5, 6, 6, 4, 4, 3, 3, 3],
+    [1, 2, 3, 4, 3, 2, 5, 5, 5, 5],
+    [4] * 8,
+]  # exact in float32, as Keras has it
+
+
+@pytest.mark.interop
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MONITORS)
+def test_every_setting_of_a_monitor_does_what_it_does_in_keras(name):
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    settings = MONITORS[name] | {"min_delta": (0, 0.125), "patience": (0, 1, 2, 3), "mode": ("auto", "min", "max")}
+    for eighths, *chosen in itertools.product(EIGHTHS, *settings.values()):
+        options, values = dict(zip(settings, chosen)), np.array(eighths) / 8
+        theirs = keras.optimizers.SGD(0.25)
+        theirs.build([])
+        found = watched(getattr(callbacks, name)(**options), SGD(0.25), values)
+        expected = watched(getattr(keras.callbacks, name)(**options), theirs, values)
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-6, err_msg=str(options))
+        assert found[1:] == expected[1:], options
 
 
 def test_a_loss_that_never_improves_ends_training_after_four_epochs_with_patience_three():

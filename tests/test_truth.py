@@ -4,6 +4,7 @@ They were computed with Keras 3.15 and tf_keras 2.21 on TensorFlow 2.21, TensorF
 """
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,8 @@ INDEX = {
     "keras.losses_tf_keras_legacy": "test_losses.py::test_what_is_certain_and_wrong_costs_16_nats_here_and_100_in_pytorch",
     "keras.metrics.binary_accuracy": "test_metrics.py::test_a_half_is_not_above_the_threshold",
     "keras.metrics.categorical_accuracy": "test_metrics.py::test_the_most_probable_class_counts_and_the_first_of_equals",
+    "keras.metrics.sparse_categorical_accuracy": "test_metrics.py::test_the_most_probable_class_counts_and_the_first_of_equals",
+    "keras.optimizers": "optimizers/test_golden.py::test_five_steps_are_those_of_keras",
     "keras.optimizers_keras3": "optimizers/test_golden.py::test_five_steps_are_those_of_keras",
     "keras.optimizer_defaults": "optimizers/test_golden.py::test_the_defaults_are_those_of_keras",
     "keras.clip_two_vars": "optimizers/test_golden.py::test_two_gradients_are_clipped_as_keras_clips_them",
@@ -76,18 +79,38 @@ INDEX = {
     "keras.errors.variable_length": "test_truth.py::test_lengths_may_differ_between_calls",
     "keras.initializers": "test_initializers.py::test_the_spread_is_that_of_keras",
     "keras.initializers.lstm_bias": "layers/test_recurrent.py::test_the_forget_gate_starts_at_one_unless_told_otherwise",
+    "keras.initializers.layers": "test_truth.py::test_layers_start_as_in_keras",
     "keras.lstm_default_config": "test_truth.py::test_an_lstm_has_keras_defaults",
+    "keras.stack_differences.bce_probability_path": "test_losses.py::test_what_is_certain_and_wrong_costs_16_nats_here_and_100_in_pytorch",
+    "keras.stack_differences.bce_in_fit": "test_losses.py::test_binary_crossentropy_of_a_sigmoid_is_exact_and_its_slope_is_p_minus_y",
+    "keras.stack_differences.hard_sigmoid": "test_activations.py::test_the_values_are_those_of_keras",
+    "keras.stack_differences.masked_loss_mean": "test_training.py::test_a_masked_loss_is_the_mean_over_the_steps_that_count",
+    "keras.stack_differences.embedding_adam_duplicate_indices": "optimizers/test_adaptive.py::test_a_row_that_is_looked_up_twice_is_squared_as_a_whole",
+    "keras.stack_differences.adam_float32_betas": "test_training.py::test_a_hundred_epochs_are_those_of_keras_up_to_its_rounded_betas",
+    "keras.stack_differences.embedding_negative_index": "layers/test_embedding.py::test_a_negative_id_is_refused_and_not_counted_from_the_end",
+    "keras.stack_differences.embedding_float_index": "layers/test_embedding.py::test_float_ids_are_cut_to_whole_numbers",
+    "keras.stack_differences.unknown_loss_name": "test_truth.py::test_a_misuse_that_keras_refuses_is_refused_here_in_one_line",
     "e2e_training.numpy_pure_f64": "test_training.py::test_a_hundred_epochs_are_those_of_an_independent_program_in_float64",
     "e2e_training.tf_keras": "test_training.py::test_a_hundred_epochs_are_those_of_keras_up_to_its_rounded_betas",
     "pytorch.param_order_and_shapes": "test_truth.py::test_pytorchs_names_order_and_shapes_of_an_lstm",
     "pytorch.lstm_param_count": "test_truth.py::test_pytorch_counts_two_biases",
     "pytorch.seq_output_and_gradients": "saving/test_pytorch.py::test_a_layer_and_its_twin_compute_the_same",
     "pytorch.optim": "optimizers/test_golden.py::test_five_steps_are_those_of_pytorch",
+    "pytorch.optim_defaults": "optimizers/test_golden.py::test_the_defaults_are_those_of_keras",  # PyTorch's are not ours
+    "pytorch.lstm_init": "test_initializers.py::test_weights_may_start_as_pytorchs_do",
+    "pytorch.linear_init": "test_initializers.py::test_weights_may_start_as_pytorchs_do",
+    "pytorch.embedding_init": "test_initializers.py::test_rows_may_start_as_those_of_pytorchs_embedding",
+    "pytorch.embedding_padding_idx_row0": "layers/test_embedding.py::test_the_row_of_the_padding_starts_and_learns_like_any_other",
     "pytorch.bce_default": "test_losses.py::test_pytorch_has_the_same_binary_crossentropy_where_nothing_is_clipped",
     "pytorch.bce_extreme_none": "test_losses.py::test_what_is_certain_and_wrong_costs_16_nats_here_and_100_in_pytorch",
     "generation.temperature": "generation/test_sampling.py::test_temperature_raises_probabilities_to_a_power",
     "generation.top_k": "generation/test_sampling.py::test_top_k_keeps_the_k_most_probable",
     "generation.top_p": "generation/test_sampling.py::test_top_p_keeps_the_smallest_set_that_reaches_p",
+    "generation.greedy": "generation/test_sampling.py::test_the_truths_worked_examples_come_out",
+    "generation.distinct_n": "generation/test_sampling.py::test_the_truths_worked_examples_come_out",
+    "generation.beam_vs_greedy": "generation/test_beams.py::test_two_beams_find_what_greedy_choice_misses",
+    "generation.entropy_nats": "test_metrics.py::test_the_perplexity_of_a_distribution_is_exp_of_its_entropy",
+    "generation.perplexity": "test_metrics.py::test_the_perplexity_of_a_distribution_is_exp_of_its_entropy",
     "fairness.per_group": "audit/test_fairness.py::test_each_rate_of_each_group_is_the_stored_one",
     "fairness.demographic_parity": "audit/test_fairness.py::test_demographic_parity_difference_is_the_stored_one",
     "fairness.disparate_impact": "audit/test_fairness.py::test_disparate_impact_ratio_is_the_stored_one",
@@ -106,6 +129,13 @@ def test_the_test_of_a_case_is_there(case):
     file, name = INDEX[case].split("::")
     tree = ast.parse((HERE / file).read_text(encoding="utf-8"))
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_page_about_training_says_which_stack_is_followed_at_every_difference():
+    prefix = "keras.stack_differences."
+    page = (HERE.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    told = re.findall(r"\| `(\w+)` \|$", page, re.MULTILINE)
+    assert sorted(told) == sorted(case.removeprefix(prefix) for case in INDEX if case.startswith(prefix))
 
 
 # -- what stands in no other file -----------------------------------------------------------------------------------
@@ -181,6 +211,17 @@ def test_an_lstm_has_keras_defaults():
     assert plain.items() <= config.items()
     names = [str(config[f"{each}_initializer"]).lower().replace("_", "") for each in ("kernel", "recurrent", "bias")]
     assert all(wanted in name for wanted, name in zip(("glorotuniform", "orthogonal", "zeros"), names))
+
+
+def test_layers_start_as_in_keras():
+    dense, lstm, table = Dense(1), LSTM(100), Embedding(1000, 50)
+    dense(np.ones((1, 100))), lstm(np.ones((1, 2, 50))), table(np.zeros((1, 1), int))
+    limits = [(dense.kernel, 0.243733), (lstm.kernel, 0.115470), (table.embeddings, 0.05)]  # sqrt(6 / (ins + outs))
+    for w, limit in limits:
+        assert 0.9 * limit < np.abs(w.data).max() <= limit + 1e-6
+    recurrent = lstm.recurrent_kernel.data
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(100), atol=1e-5)
+    assert not dense.bias.data.any()
 
 
 def test_pytorchs_names_order_and_shapes_of_an_lstm():

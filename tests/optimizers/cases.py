@@ -5,7 +5,7 @@ import numpy as np
 
 from tinyllm import Tensor
 from tinyllm.optimizers import GD, SGD, Adagrad, Adam, Adamax, AdamW, Nadam, RMSprop
-from tinyllm.schedules import CosineDecay
+from tinyllm.schedules import CosineDecay, InverseTimeDecay, PiecewiseConstantDecay
 
 TINY = 2.0**-20
 BETAS = {"beta_1": 0.875, "beta_2": 0.96875, "epsilon": TINY}
@@ -19,6 +19,8 @@ CASES = {
     "SGD clipnorm": lambda: SGD(0.125, clipnorm=0.5),
     "SGD clipvalue": lambda: SGD(0.125, 0.5, clipvalue=0.5),
     "SGD global_clipnorm": lambda: SGD(0.125, 0.5, global_clipnorm=0.5),
+    "SGD nesterov weight decay clipvalue": lambda: SGD(0.125, 0.875, True, weight_decay=0.25, clipvalue=0.5),
+    "SGD schedule": lambda: SGD(PiecewiseConstantDecay([2, 9], [0.5, 0.25, 0.125]), 0.5, True, weight_decay=0.25),
     "Adagrad": lambda: Adagrad(0.125, 0.5, TINY),
     "Adagrad from 0": lambda: Adagrad(0.125, 0.0, weight_decay=0.25),
     "RMSprop": lambda: RMSprop(0.0625, **RMS),
@@ -29,6 +31,9 @@ CASES = {
     "Adam amsgrad": lambda: Adam(0.0625, amsgrad=True, **BETAS),
     "Adam amsgrad global_clipnorm": lambda: Adam(0.0625, amsgrad=True, global_clipnorm=0.5, **BETAS),
     "Adam schedule": lambda: Adam(CosineDecay(0.0, 12, 0.125, warmup_target=0.125, warmup_steps=4), **BETAS),
+    "Adam weight decay schedule": lambda: Adam(
+        InverseTimeDecay(0.125, 4, 0.5), amsgrad=True, weight_decay=0.25, clipvalue=0.5, **BETAS
+    ),
     "AdamW": lambda: AdamW(0.0625, 0.25, **BETAS),
     "AdamW amsgrad": lambda: AdamW(0.0625, 0.25, amsgrad=True, clipnorm=0.5, **BETAS),
     "Adamax": lambda: Adamax(0.0625, **BETAS),
