@@ -624,10 +624,8 @@ def test_a_class_without_a_weight_is_named():
 def test_class_weights_need_one_label_per_sample():
     model = Sequential([Dense(2, "softmax")])
     model.compile("sgd", "categorical_crossentropy")
-    with pytest.raises(
-        ValueError, match=r"class_weight needs one whole-number label per sample; found labels \(4, 2\)"
-    ):
-        model.fit(np.ones((4, 3)), np.eye(2)[[0, 1, 1, 0]], class_weight={0: 1, 1: 2}, verbose=0)
+    with pytest.raises(ValueError, match=r"class_weight needs one label per sample; found labels \(4, 2\)"):
+        model.fit(np.ones((4, 3)), np.ones((4, 2)), class_weight={0: 1, 1: 2}, verbose=0)
 
 
 def test_an_id_beyond_the_table_stops_training_with_the_remedy():
@@ -801,3 +799,14 @@ def test_the_page_about_training_runs():
     page = Path(__file__).parents[1] / "docs" / "training.md"
     results = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert results.failed == 0 and results.attempted > 20
+
+
+def test_no_metrics_may_be_none_and_class_weights_take_one_hot_labels():
+    def trained(y, loss):
+        model = Sequential([Dense(3, "softmax", input_shape=(2,))], dtype="float64")
+        model.compile("sgd", loss, metrics=None, weighted_metrics=None)
+        return model.fit(X3, y, class_weight={0: 1.0, 1: 2.0, 2: 3.0}, epochs=2, verbose=0).history["loss"]
+
+    X3, labels = np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 1, 2, 2, 1, 0])
+    one_hot = trained(np.eye(3)[labels], "categorical_crossentropy")
+    np.testing.assert_allclose(one_hot, trained(labels, "sparse_categorical_crossentropy"), rtol=1e-12)

@@ -221,9 +221,11 @@ def hold_out(fraction: float, *arrays: Any) -> tuple[tuple, tuple]:
 
 
 def class_weights(weights: dict, y: np.ndarray, sample_weight: Any) -> np.ndarray:
-    """A weight for each sample: its class's, times its own if it has one."""
+    """A weight for each sample: its class's, times its own if it has one. Labels are whole numbers, or one-hot rows."""
+    if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():  # one-hot
+        y = y.argmax(axis=1)
     if y.size != len(y):
-        raise ValueError(f"fit: class_weight needs one whole-number label per sample; found labels {y.shape}")
+        raise ValueError(f"fit: class_weight needs one label per sample; found labels {y.shape}")
     labels = y.ravel()
     missing = sorted(set(labels.tolist()) - set(weights))
     if missing:

@@ -89,7 +89,8 @@ class Trainable:
         loss, optimizer = losses.get(loss), optimizers.get(optimizer)
         if loss.reduction == "none":
             raise ValueError("compile: a loss with the reduction 'none' is not one number to go downhill on")
-        chosen, weighted = (list(m) if isinstance(m, list | tuple) else [m] for m in (metrics, weighted_metrics))
+        given = (() if m is None else m for m in (metrics, weighted_metrics))
+        chosen, weighted = (list(m) if isinstance(m, list | tuple) else [m] for m in given)
         named_metrics(chosen, weighted, loss)  # an unknown name shows now, not after an hour of training
         self.loss, self.optimizer, self.metrics, self.weighted_metrics = loss, optimizer, chosen, weighted
 
@@ -121,7 +122,7 @@ class Trainable:
         validation_split  this last fraction of the samples is held out, before any shuffling
         validation_data   used instead of a split: (x, y), (x, y, sample_weight), or batches as for x
         shuffle           arrays by sample, a dataset by batch, a stream not at all
-        class_weight      {class: weight}, for whole-number labels
+        class_weight      {class: weight}, for labels that are whole numbers or one-hot rows
         steps_per_epoch   an epoch has so many batches; the next one goes on where it stopped
         validation_freq   validate after every so many epochs, or after the epochs in a list, counted from 1
         resume            the folder of a callbacks.Checkpoint: go on from there, if there is anything, to bitwise the
