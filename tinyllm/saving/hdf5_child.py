@@ -17,7 +17,7 @@ from contextlib import suppress
 
 MOST_DEPTH = 64
 HEADROOM = 128 << 20  # bytes that HDF5 may take beyond what the imports took and the file's size explains
-SECONDS = 20  # of processor time, and one more for each megabyte
+SECONDS = 8  # of processor time, and one more for each megabyte: a file usually takes a quarter
 
 
 class Refused(Exception):
