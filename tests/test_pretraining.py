@@ -42,6 +42,8 @@ def test_a_run_leaves_its_numbers_and_the_best_model(text, tmp_path, capsys):
     ids = np.array(model.encode(TEXT))
     cut = int(round(len(ids) * 0.9, 6))
     np.testing.assert_allclose(model.nats(ids[cut:]), stored["best_validation_nats"], rtol=1e-6)
+    last = load_model(tmp_path / "run" / "last")
+    np.testing.assert_allclose(last.nats(ids[cut:]), stored["validation_nats"], rtol=1e-6)
     assert (tmp_path / "run" / "curves.png").stat().st_size > 5000
     shown = capsys.readouterr().out
     assert shown.count("tokens/s") == 3 and "step 12/12" in shown and "    | " in shown

@@ -137,6 +137,7 @@ class Watch(Callback):
     def on_train_end(self, logs=None):
         if not self.metrics["history"]:
             return
+        self.model.save(self.out / "last")
         try:
             plot(self.metrics["history"], self.out / "curves.png")
         except ImportError as error:
