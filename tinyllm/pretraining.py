@@ -3,6 +3,7 @@
 run/
   metrics.json    settings, seed, losses over time, the loss over the whole validation text, processor seconds
   model/          the model with the lowest validation loss (tinyllm.models.load_model)
+  last/           the model at the end: it has learnt more by heart
   checkpoints/    the state of training, from which --resume goes on to bitwise the same end
   curves.png      losses over steps, if matplotlib is there
 """
