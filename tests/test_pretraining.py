@@ -132,6 +132,8 @@ def test_killed_in_the_midst_and_resumed_from_the_command_line_the_end_is_the_sa
         (None, ["--set", "steps=0"], "steps must be a positive whole number; found 0"),
         (None, ["--set", "tokens=100"], "tokens is 'characters', or a number"),
         (None, ["--config", "makemore"], "lines: the longest has"),
+        (None, ["--model", "lstm", "--set", "lines=true", "carry=true"], "a state must not be carried from one line"),
+        (None, ["--model", "bert", "--set", "lines=true"], "bert reads running text, not lines"),
     ],
 )
 def test_what_cannot_be_is_one_line_that_says_what_to_change(content, options, message, text, tmp_path, capsys):

@@ -207,6 +207,8 @@ def _separate_lines(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, A
     test = lines_of([ids[i] for i in order[:held_out]], boundary)
     x, y = lines_of([ids[i] for i in order[held_out:]], boundary)
     longest = max(x.shape[1], test[0].shape[1])
+    if recipe.sizes.get("carry"):
+        raise ValueError("lines: a state must not be carried from one line to another; leave out carry, or lines")
     if recipe.model == "bert":
         raise ValueError("lines: bert reads running text, not lines; leave out lines")
     if recipe.model == "gpt" and longest > recipe.window:
