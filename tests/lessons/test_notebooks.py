@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import tinyllm.lessons
-from tinyllm.lessons.notebooks import FOLDER, LANGUAGES, main, notebook, parse, render
+from tinyllm.lessons.notebooks import FOLDER, LANGUAGES, SOURCES, main, notebook, parse, render
 
-SOURCES = sorted((FOLDER / "source").glob("[0-9][0-9]_*.py"))
-NOTEBOOKS = [FOLDER / language / f"{source.stem}.ipynb" for source in SOURCES for language in LANGUAGES]
-EVERY = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+LESSONS = sorted(SOURCES.glob("[0-9][0-9]_*.py"))
+NOTEBOOKS = [FOLDER / language / f"{source.stem}.ipynb" for source in LESSONS for language in LANGUAGES]
+EVERY = pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
 
 SMALL = """# %% [markdown] tags=["en"]
 # # Title
@@ -112,7 +112,7 @@ def run(monkeypatch):
         return made[id]
 
     monkeypatch.setattr(tinyllm.lessons, "claim", recorded)
-    return lambda name: (runpy.run_path(str(FOLDER / "source" / name)), made)
+    return lambda name: (runpy.run_path(str(SOURCES / name)), made)
 
 
 def test_lessons_1_and_2_compute_every_claim_of_section_4(run):
@@ -196,25 +196,29 @@ def test_cell_ids_are_unique_valid_and_keep_still_when_another_cell_changes():
     assert before[0] != after[0] and before[1:] == after[1:]
 
 
+def write(folder, *options):
+    return main([str(folder), "--sources", str(folder / "source"), *options])
+
+
 def test_writing_twice_changes_nothing_and_check_names_what_would_change(folder, capsys):
-    assert main([str(folder), "--check"]) == 1
+    assert write(folder, "--check") == 1
     assert "01_small.ipynb: out of date" in capsys.readouterr().out
     assert not (folder / "en").exists()
-    assert main([str(folder)]) == 0
+    assert write(folder) == 0
     first = (folder / "zh" / "01_small.ipynb").read_bytes()
     assert b"\r" not in first and first.endswith(b"}\n")
     capsys.readouterr()
-    assert main([str(folder)]) == 0 and main([str(folder), "--check"]) == 0
+    assert write(folder) == 0 and write(folder, "--check") == 0
     assert capsys.readouterr().out == ""
     assert (folder / "zh" / "01_small.ipynb").read_bytes() == first
     (folder / "en" / "02_gone.ipynb").write_text("{}")
-    assert main([str(folder), "--check"]) == 1
+    assert write(folder, "--check") == 1
     assert "02_gone.ipynb: no source" in capsys.readouterr().out
 
 
 def test_a_folder_without_sources_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no lesson sources"):
-        render(tmp_path)
+    with pytest.raises(ValueError, match="no lesson sources"):
+        render(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(

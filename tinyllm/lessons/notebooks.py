@@ -1,7 +1,7 @@
 """Notebooks from lesson sources: one source, two languages, the same bytes every time.
 
-A source, notebooks/source/NN_name.py, is plain Python in cells ("py:percent"): a line `# %%` begins a code cell, a line
-`# %% [markdown] tags=["en"]` an English text and `# %% [markdown] tags=["zh"]` the same text in Chinese, which must
+A source, tinyllm/lessons/source/NN_name.py, is plain Python in cells ("py:percent"): a line `# %%` begins a code cell,
+a line `# %% [markdown] tags=["en"]` an English text and `# %% [markdown] tags=["zh"]` the same text in Chinese, which must
 follow it. The code is shared. `python -m tinyllm.lessons.notebooks` writes notebooks/en/NN_name.ipynb and
 notebooks/zh/NN_name.ipynb; `--check` only says which of them are out of date.
 """
@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-__all__ = ["LANGUAGES", "Cell", "main", "notebook", "parse", "render"]
+__all__ = ["FOLDER", "LANGUAGES", "SOURCES", "Cell", "main", "notebook", "parse", "render"]
 
 LANGUAGES = ("en", "zh")
+SOURCES = Path(__file__).parent / "source"
 FOLDER = Path(__file__).parents[2] / "notebooks"
 MARKER = re.compile(r"# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?\s*")
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION[^\n]*\n.*?^[ \t]*### END SOLUTION[^\n]*", re.MULTILINE | re.DOTALL)
@@ -136,27 +137,26 @@ def _without_solutions(cell: Cell) -> str:
     return source
 
 
-def render(folder: Path = FOLDER) -> dict[Path, str]:
-    """The text of every notebook that folder/source asks for. FileNotFoundError if there is no such folder."""
-    if not (folder / "source").is_dir():
-        raise FileNotFoundError(
-            f"no lesson sources in {folder / 'source'}: name the notebooks folder of the repository"
-        )
+def render(folder: Path = FOLDER, sources: Path = SOURCES) -> dict[Path, str]:
+    """The text of every notebook that the sources ask for, by its place under folder. ValueError if there are none."""
     found = {}
-    for path in sorted((folder / "source").glob("[0-9][0-9]_*.py")):
+    for path in sorted(sources.glob("[0-9][0-9]_*.py")):
         cells = parse(path.read_text(encoding="utf-8"), path.name)
         for language in LANGUAGES:
             found[folder / language / f"{path.stem}.ipynb"] = notebook(cells, language)
+    if not found:
+        raise ValueError(f"no lesson sources (NN_name.py) in {sources}")
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the notebooks that differ from their source, or with --check name them and return 1."""
     parser = argparse.ArgumentParser(prog="python -m tinyllm.lessons.notebooks", description="Write the notebooks.")
-    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="the folder that holds source/")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write (default: %(default)s)")
+    parser.add_argument("--sources", type=Path, default=SOURCES, help="the lessons (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a notebook is out of date")
     options = parser.parse_args(arguments)
-    wanted = render(options.folder)
+    wanted = render(options.folder, options.sources)
     orphans = [p for lang in LANGUAGES for p in sorted((options.folder / lang).glob("*.ipynb")) if p not in wanted]
     changed = [p for p, text in wanted.items() if not p.exists() or p.read_bytes() != text.encode()]
     for path in changed:
