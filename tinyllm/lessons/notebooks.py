@@ -1,8 +1,8 @@
 """Notebooks from lesson sources: one source, two languages, the same bytes every time.
 
 A source, tinyllm/lessons/source/NN_name.py, is plain Python in cells ("py:percent"): a line `# %%` begins a code cell,
-a line `# %% [markdown] tags=["en"]` an English text and `# %% [markdown] tags=["zh"]` the same text in Chinese, which must
-follow it. The code is shared. `python -m tinyllm.lessons.notebooks` writes notebooks/en/NN_name.ipynb and
+a line `# %% [markdown] tags=["en"]` an English text and `# %% [markdown] tags=["zh"]` the same text in Chinese, which
+must follow it. The code is shared. `python -m tinyllm.lessons.notebooks` writes notebooks/en/NN_name.ipynb and
 notebooks/zh/NN_name.ipynb; `--check` only says which of them are out of date.
 """
 
