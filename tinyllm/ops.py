@@ -1,5 +1,6 @@
 """Differentiable functions that NumPy lacks, and the list of everything that has a derivative."""
 
+from tinyllm.autograd.branch_kernels import attention_branch, mlp_branch
 from tinyllm.autograd.functions import (
     erf,
     erfc,
@@ -34,6 +35,7 @@ from tinyllm.autograd.rules import differentiable
 from tinyllm.autograd.transformer_kernels import gelu, layer_norm, linear, scaled_dot_product_attention, self_attention
 
 __all__ = [
+    "attention_branch",
     "binary_cross_entropy_with_logits",
     "conv1d",
     "cross_entropy_with_logits",
@@ -57,6 +59,7 @@ __all__ = [
     "lstm",
     "masked_fill",
     "mean_squared_error",
+    "mlp_branch",
     "relu",
     "rms_norm",
     "rsqrt",

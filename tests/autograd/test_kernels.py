@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinyllm import Tensor, gradcheck
+from tinyllm.autograd.branch_kernels import attention_branch, mlp_branch
 from tinyllm.autograd.graph import kernel_gradients
 from tinyllm.autograd.kernels import (
     KERNELS,
@@ -137,6 +138,29 @@ CASES |= {
     "attention far out": (scaled_dot_product_attention, [100 * QKV[0], *QKV[1:], LOOK, False]),
     "attention of no keys": (scaled_dot_product_attention, [normal(2, 4), normal(0, 4), normal(0, 3), None, False]),
     "attention of no queries": (scaled_dot_product_attention, [normal(0, 4), normal(2, 4), normal(2, 3), None, True]),
+}
+
+
+def branch_arguments(between, hidden, shift=True, bias=True, rows=(2, 3)):
+    """A branch of width 4 to a kernel of `between` columns and back from `hidden`."""
+    gain, *biases = (normal(n, seed=n) if wanted else None for n, wanted in [(4, True), (4, shift), (between, bias)])
+    kernels = [normal(4, between, seed=3), normal(hidden, 4, seed=4)]
+    return [normal(*rows, 4), gain, biases[0], kernels[0], biases[1], kernels[1], normal(4, seed=5) if bias else None]
+
+
+KEEP = np.array([0.0, 2.0, 2.0, 2.0]) * np.array([1.0, 0.0, 1.0])[:, None] * np.ones((2, 1, 1))
+CASES |= {
+    "mlp branch": (mlp_branch, [*branch_arguments(5, 5), None, 1e-3]),
+    "mlp branch, dropout": (mlp_branch, [*branch_arguments(5, 5), KEEP, 1e-3]),
+    "mlp branch, bare": (mlp_branch, [*branch_arguments(5, 5, False, False), None, 1e-3]),
+    "mlp branch, a bias alone": (mlp_branch, [*branch_arguments(5, 5, False), KEEP, 1e-3]),
+    "mlp branch, a shift alone": (mlp_branch, [*branch_arguments(5, 5, True, False), None, 1e-3]),
+    "mlp branch of one row": (mlp_branch, [*branch_arguments(5, 5, rows=()), None, 1e-3]),
+    "mlp branch of no rows": (mlp_branch, [*branch_arguments(5, 5, rows=(0,)), None, 1e-3]),
+    "attention branch": (attention_branch, [*branch_arguments(12, 4), 2, False, None, 1e-3]),
+    "attention branch, causal, dropout": (attention_branch, [*branch_arguments(12, 4), 1, True, KEEP, 1e-3]),
+    "attention branch, bare": (attention_branch, [*branch_arguments(12, 4, False, False), 2, True, None, 1e-3]),
+    "attention branch of no rows": (attention_branch, [*branch_arguments(12, 4, rows=(0, 3)), 2, True, None, 1e-3]),
 }
 every_case = pytest.mark.parametrize("kernel, arrays", CASES.values(), ids=CASES)
 

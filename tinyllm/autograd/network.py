@@ -12,6 +12,7 @@ from tinyllm.autograd.functions import erfc, rsqrt, sigmoid, softmax
 from tinyllm.autograd.tensor import as_array, composed
 
 __all__ = [
+    "attention_branch_from_rules",
     "attention_from_rules",
     "conv1d",
     "dropout",
@@ -26,6 +27,7 @@ __all__ = [
     "linear_from_rules",
     "masked_fill",
     "mean_squared_error",
+    "mlp_branch_from_rules",
     "rms_norm",
     "self_attention_from_rules",
     "selu",
@@ -196,6 +198,26 @@ def self_attention_from_rules(qkv, heads, causal=False):
     parts = np.transpose(np.reshape(qkv, (batch, time, 3, heads, three // (3 * heads))), (2, 0, 3, 1, 4))
     y = attention_from_rules(parts[0], parts[1], parts[2], causal=causal)
     return np.reshape(np.transpose(y, (0, 2, 1, 3)), (batch, time, three // 3))
+
+
+def attention_branch_from_rules(
+    x, gain, shift, kernel, bias, out_kernel, out_bias, heads, causal=False, keep=None, epsilon=1e-5
+):
+    """x + keep (attention of norm(x)), the first half of a transformer's block: the reference of attention_branch."""
+    qkv = linear_from_rules(_normed(x, gain, shift, epsilon), kernel, bias)
+    y = linear_from_rules(self_attention_from_rules(qkv, heads, causal), out_kernel, out_bias)
+    return x + (y if keep is None else y * keep)
+
+
+def mlp_branch_from_rules(x, gain, shift, kernel, bias, out_kernel, out_bias, keep=None, epsilon=1e-5):
+    """x + keep (a small network of norm(x)), the second half of a transformer's block: the reference of mlp_branch."""
+    hidden = gelu_from_rules(linear_from_rules(_normed(x, gain, shift, epsilon), kernel, bias), approximate=True)
+    y = linear_from_rules(hidden, out_kernel, out_bias)
+    return x + (y if keep is None else y * keep)
+
+
+def _normed(x, gain, shift, epsilon):
+    return layer_norm_from_rules(x, gain, 0.0 if shift is None else shift, epsilon)
 
 
 # -- losses and selection -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from tinyllm.autograd.functions import erfc
+from tinyllm.autograd.graph import unbroadcast
 from tinyllm.autograd.kernels import kernel
 from tinyllm.autograd.network import (
     GELU_CUBIC,
@@ -52,24 +53,19 @@ def linear(x, kernel, bias=None):
 def layer_norm(x, gain=1.0, bias=0.0, epsilon=1e-5):
     """gain (x - mean) / sqrt(variance + epsilon) + bias over the last axis (Ba et al. 2016).
 
-    With n = (x - mean) / s and d = gain times the gradient, that of x is (d - mean(d) - n mean(d n)) / s.
-
     >>> layer_norm(np.array([[1.0, 3.0]]), epsilon=0.0)
     array([[-1.,  1.]])
     """
-    n = x.shape[-1]
-    normal = x - row_sums(x) / n
-    scale = 1 / np.sqrt(np.vecdot(normal, normal)[..., None] / n + epsilon)
-    normal = normal * scale
-    y = normal * gain + bias  # NumPy adds in place here: the product has no other owner
+    normal, scale = (a.reshape(*x.shape[:-1], a.shape[1]) for a in standardised(as_rows(x), epsilon))
+    y = normal * gain
+    if np.ndim(bias) or bias:
+        y = y + bias  # NumPy adds in place here: y has no other owner
 
     def backward(g):
         def d_x():
             d = g * gain
-            d -= row_sums(d) / n
-            d -= normal * (np.vecdot(d, normal)[..., None] / n)  # the mean of normal is 0, so the mean of d is free
-            d *= scale
-            return d
+            d = d if d.shape == x.shape else np.array(unbroadcast(d, x.shape))
+            return standardised_gradient(*map(as_rows, (d, normal, scale))).reshape(x.shape)
 
         def d_gain():
             return column_sums(g * normal, np.shape(gain))
@@ -96,33 +92,9 @@ def gelu(x, approximate=False):
     if not approximate:
         below = 0.5 * erfc(-x * math.sqrt(0.5))
         return x * below, lambda g: (g * (below + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)), None)
-    below, y = np.empty_like(x), np.empty_like(x)
-    for rows in in_blocks(x):
-        a, p = x[rows], below[rows]
-        np.multiply(a, a, out=p)
-        p *= GELU_SLOPE * GELU_CUBIC
-        p += GELU_SLOPE
-        p *= a
-        np.tanh(p, out=p)
-        p += 1
-        p *= 0.5
-        np.multiply(a, p, out=y[rows])
-
-    def backward(g):
-        d = np.empty_like(x)  # P' = 2 P (1 - P) times the slope of the tanh's argument
-        for rows in in_blocks(x):
-            a, p, u = x[rows], below[rows], d[rows]
-            np.multiply(a, a, out=u)
-            u *= 6 * GELU_SLOPE * GELU_CUBIC
-            u += 2 * GELU_SLOPE
-            u *= a
-            u *= 1 - p
-            u += 1
-            u *= p
-            u *= g[rows]
-        return d, None
-
-    return y, backward
+    y = np.empty(x.shape, x.dtype)
+    slope = tanh_gelu(x.reshape(-1), out=y.reshape(-1)).reshape(x.shape)
+    return y, lambda g: (g * slope, None)
 
 
 @kernel(reference=attention_from_rules)
@@ -172,38 +144,113 @@ def self_attention(qkv, heads, causal=False):
     """Attention of a sequence to itself, all heads at once (Vaswani et al. 2017, section 3.2.2).
 
     qkv (batch, time, 3 width): queries, keys and values side by side, of `heads` parts each; y (batch, time, width).
-    causal: no position looks at a later one. The same as scaled_dot_product_attention head by head, but what is cut and
-    turned is copied once, so that all products run over memory in order.
+    causal: no position looks at a later one. The same as scaled_dot_product_attention head by head.
     """
     if qkv.ndim != 3 or heads < 1 or qkv.shape[-1] % (3 * heads):
         raise ValueError("qkv is (batch, time, 3 width), and heads divides the width")
+    return attended(qkv, heads, causal)
+
+
+# -- parts of kernels: plain functions of arrays --------------------------------------------------------------------
+
+
+def attended(qkv, heads, causal):
+    """self_attention, and the function that turns the gradient of y into those of its arguments.
+
+    Products read queries, keys and values where they lie, and write their gradients where those belong, without a copy.
+    What is copied is turned round by it: a product of so small matrices then takes half the time.
+    """
     batch, time, three = qkv.shape
     size = three // (3 * heads)
     scale = 1 / math.sqrt(size)
-    parts = np.ascontiguousarray(qkv.reshape(batch, time, 3, heads, size).transpose(2, 0, 3, 1, 4))
-    query, key, value = parts
-    query *= scale
-    w = query @ key.swapaxes(-1, -2)
+    of_heads = (2, 0, 3, 1, 4)  # (batch, time, 3, heads, size) as (3, batch, heads, time, size)
+    query, key, value = qkv.reshape(batch, time, 3, heads, size).transpose(of_heads)
+    w = query @ np.ascontiguousarray(key.swapaxes(-1, -2))
+    w *= scale
+    near = max(w.max(initial=0), -w.min(initial=0)) < math.log(np.finfo(w.dtype).max) / 4
     if causal:
-        w += np.where(np.tri(time, dtype=bool), 0, -np.inf).astype(w.dtype)
-    w -= w.max(axis=-1, keepdims=True, initial=-np.inf)
+        w += np.where(np.tri(time, dtype=bool), w.dtype.type(0), w.dtype.type(-np.inf))
+    if not near:  # else exp(w) is neither too large nor too small, and sum of it and products have room
+        w -= w.max(axis=-1, keepdims=True, initial=-np.inf)
     np.exp(w, out=w)
-    w /= row_sums(w)
-    y = w @ value
+    w *= 1 / row_sums(w)
+    y = np.empty((batch, time, heads, size), w.dtype)
+    np.matmul(w, value, out=y.transpose(0, 2, 1, 3))
 
     def backward(g):
-        g = np.ascontiguousarray(g.reshape(batch, time, heads, size).transpose(0, 2, 1, 3))
-        d = np.empty_like(parts)
-        np.matmul(w.swapaxes(-1, -2), g, out=d[2])
-        scores = g @ value.swapaxes(-1, -2)
-        scores -= np.vecdot(g, y)[..., None]
+        g = g.reshape(y.shape)
+        d = np.empty((batch, time, 3, heads, size), g.dtype)
+        d_query, d_key, d_value = d.transpose(of_heads)
+        means = row_sums(g * y).transpose(0, 2, 1, 3)  # sum over keys of w times the gradient of w
+        g = g.transpose(0, 2, 1, 3)
+        np.matmul(w.swapaxes(-1, -2), g, out=d_value)
+        scores = g @ np.ascontiguousarray(value.swapaxes(-1, -2))
+        scores -= means
         scores *= w
-        np.matmul(scores, key, out=d[0])
-        d[0] *= scale
-        np.matmul(scores.swapaxes(-1, -2), query, out=d[1])
-        return d.transpose(1, 3, 0, 2, 4).reshape(batch, time, three), None, None
+        scores *= scale
+        np.matmul(scores, key, out=d_query)
+        np.matmul(scores.swapaxes(-1, -2), query, out=d_key)
+        return d.reshape(batch, time, three), None, None
 
-    return y.transpose(0, 2, 1, 3).reshape(batch, time, three // 3), backward
+    return y.reshape(batch, time, three // 3), backward
+
+
+def tanh_gelu(x, out):
+    """Write x P, P = (1 + tanh(s (x + c x^3))) / 2, of a flat x to out, which may be x itself; return the slope P + x P'.
+
+    P' = 2 P (1 - P) (s + 3 s c x^2). All of it is computed together, while a block of numbers is in the cache.
+    """
+    slope = np.empty_like(x)
+    scratch = np.empty((2, min(BLOCK, x.size)), x.dtype)
+    for i in range(0, x.size, BLOCK):
+        a, p, y = (each[i : i + BLOCK] for each in (x, slope, out))
+        u, v = scratch[:, : len(a)]
+        np.multiply(a, a, out=u)
+        u *= GELU_SLOPE * GELU_CUBIC
+        u += GELU_SLOPE
+        np.multiply(u, a, out=p)
+        np.tanh(p, out=p)
+        p += 1
+        p *= 0.5
+        u *= 6
+        u -= 4 * GELU_SLOPE
+        u *= a
+        np.subtract(1, p, out=v)
+        u *= v
+        u += 1
+        np.multiply(a, p, out=y)
+        p *= u
+    return slope
+
+
+def standardised(x, epsilon):
+    """n = (x - mean) / s, s = sqrt(variance + epsilon), of each row; and 1 / s, (rows, 1)."""
+    features = x.shape[1]
+    normal = x - means(x)
+    scale = 1 / np.sqrt(np.vecdot(normal, normal)[:, None] / features + epsilon)
+    normal *= scale
+    return normal, scale
+
+
+def standardised_gradient(d, normal, scale):
+    """The gradient of x, given d, that of n: (d - mean(d) - n mean(d n)) / s. It is written over d."""
+    along, mean = np.vecdot(d, normal)[:, None] / d.shape[1], means(d)
+    for rows in in_blocks(d):
+        part = normal[rows] * along[rows]
+        part += mean[rows]
+        d[rows] -= part
+    d *= scale
+    return d
+
+
+def as_rows(x):
+    """x (..., features) as (rows, features)."""
+    return x.reshape(-1, x.shape[-1]) if x.size else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def means(x):
+    """The mean of each row, (rows, 1)."""
+    return row_sums(x) / x.shape[-1]
 
 
 def in_blocks(x):
@@ -217,7 +264,7 @@ def in_blocks(x):
 
 def row_sums(x):
     """The sums over the last axis, kept as an axis of length 1: a product with ones takes a fifth of np.sum's time."""
-    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
+    return (as_rows(x) @ np.ones(x.shape[-1], x.dtype)).reshape(*x.shape[:-1], 1)
 
 
 def column_sums(x, shape):

@@ -10,6 +10,7 @@ import numpy as np
 from tinyllm import ops
 from tinyllm.initializers import RandomNormal
 from tinyllm.layers import Dense, Dropout, Embedding, Layer, LayerNormalization
+from tinyllm.layers.dropout import dropout_mask
 from tinyllm.models.causal import CausalLM, checked
 
 __all__ = ["GPT"]
@@ -124,11 +125,19 @@ class Block(Layer):
         self.mlp_output = Dense(width, use_bias=bias, kernel_initializer=adding, name="mlp_output")
         self.drop = Dropout(dropout)
 
+    def build(self, input_shape):
+        for layer in (self.norm_1, self.attention, self.attention_output, self.norm_2, self.mlp, self.drop):
+            layer.ensure_built(input_shape)
+        self.mlp_output.ensure_built((*input_shape[:-1], self.mlp.units))
+
     def call(self, x, training=False):
-        attended = ops.self_attention(self.attention(self.norm_1(x)), self.heads, self.causal)
-        x = x + self.drop(self.attention_output(attended), training=training)
-        hidden = ops.gelu(self.mlp(self.norm_2(x)), approximate=True)
-        return x + self.drop(self.mlp_output(hidden), training=training)
+        half = _weights(self.norm_1, self.attention, self.attention_output)
+        x = ops.attention_branch(x, *half, self.heads, self.causal, self._dropped(x, training), EPSILON)
+        half = _weights(self.norm_2, self.mlp, self.mlp_output)
+        return ops.mlp_branch(x, *half, self._dropped(x, training), EPSILON)
+
+    def _dropped(self, x, training):
+        return dropout_mask(self.drop, x.shape, self.drop.rate) if training and self.drop.rate else None
 
     def read(self, x: np.ndarray, past: "KeysAndValues", batch: int) -> np.ndarray:
         """call() for new tokens, arrays (batch * time, width), that look back at past, too."""
@@ -144,6 +153,10 @@ class Block(Layer):
         attended = (weights @ value) / np.add.reduce(weights, axis=-1, keepdims=True)
         x = x + _dense(self.attention_output, attended.swapaxes(1, 2).reshape(x.shape))
         return x + _dense(self.mlp_output, ops.gelu(_dense(self.mlp, _normalised(self.norm_2, x)), approximate=True))
+
+
+def _weights(norm: Any, first: Any, second: Any) -> tuple:
+    return norm.gamma, norm.beta, first.kernel, first.bias, second.kernel, second.bias
 
 
 # For one token, calling a function takes longer than what it computes: hence weights straight from .data, and ufuncs'
