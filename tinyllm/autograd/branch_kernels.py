@@ -61,11 +61,14 @@ def branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep, epsilon, mi
 
     middle turns an array, which it may overwrite, into another and the function from its gradient, which may be
     overwritten, too, to that of the array. With n = (x - mean) / s, norm(x) kernel + bias is n (gain kernel) + (shift
-    kernel + bias): gain and shift meet the kernel, which is smaller than x.
+    kernel + bias): gain and shift meet the kernel, which is smaller than x. So does the other mean of a layer norm: the
+    rows of n add up to 0, and n sees nothing of a number that is taken off a column of gain kernel. With the columns'
+    means taken off, the rows of the gradient of n add up to 0, too.
     """
     rows = as_rows(x)
     n, scale = standardised(rows, epsilon)
     scaled = gain[:, None] * kernel
+    scaled -= np.full(len(scaled), 1 / max(len(scaled), 1), scaled.dtype) @ scaled
     h = n @ scaled
     if shift is not None:
         h += shift @ kernel

@@ -65,6 +65,7 @@ def layer_norm(x, gain=1.0, bias=0.0, epsilon=1e-5):
         def d_x():
             d = g * gain
             d = d if d.shape == x.shape else np.array(unbroadcast(d, x.shape))
+            d -= means(d)
             return standardised_gradient(*map(as_rows, (d, normal, scale))).reshape(x.shape)
 
         def d_gain():
@@ -233,13 +234,11 @@ def standardised(x, epsilon):
 
 
 def standardised_gradient(d, normal, scale):
-    """The gradient of x, given d, that of n: (d - mean(d) - n mean(d n)) / s. It is written over d."""
-    along, mean = np.vecdot(d, normal)[:, None] / d.shape[1], means(d)
+    """The gradient of x, given d, that of n, whose rows have mean 0: (d - n mean(d n)) / s. It is written over d."""
     for rows in in_blocks(d):
-        part = normal[rows] * along[rows]
-        part += mean[rows]
-        d[rows] -= part
-    d *= scale
+        a, n = d[rows], normal[rows]
+        a -= n * (np.vecdot(a, n)[:, None] / d.shape[1])
+        a *= scale[rows]
     return d
 
 
