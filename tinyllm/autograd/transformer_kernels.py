@@ -197,15 +197,15 @@ def attended(qkv, heads, causal):
 
 
 def tanh_gelu(x, out):
-    """Write x P, P = (1 + tanh(s (x + c x^3))) / 2, of a flat x to out, which may be x itself; return the slope P + x P'.
+    """Write x P, P = (1 + tanh(s (x + c x^3))) / 2, of a flat x to out, which may be x; return the slope P + x P'.
 
     P' = 2 P (1 - P) (s + 3 s c x^2). All of it is computed together, while a block of numbers is in the cache.
     """
     slope = np.empty_like(x)
-    scratch = np.empty((2, min(BLOCK, x.size)), x.dtype)
+    scratch = np.empty((3, min(BLOCK, x.size)), x.dtype)
     for i in range(0, x.size, BLOCK):
-        a, p, y = (each[i : i + BLOCK] for each in (x, slope, out))
-        u, v = scratch[:, : len(a)]
+        a, y = x[i : i + BLOCK], out[i : i + BLOCK]
+        p, u, v = scratch[:, : len(a)]
         np.multiply(a, a, out=u)
         u *= GELU_SLOPE * GELU_CUBIC
         u += GELU_SLOPE
@@ -221,14 +221,14 @@ def tanh_gelu(x, out):
         u += 1
         np.multiply(a, p, out=y)
         p *= u
+        slope[i : i + BLOCK] = p  # a copy goes to memory that is not in the cache faster than a product does
     return slope
 
 
 def standardised(x, epsilon):
     """n = (x - mean) / s, s = sqrt(variance + epsilon), of each row; and 1 / s, (rows, 1)."""
-    features = x.shape[1]
     normal = x - means(x)
-    scale = 1 / np.sqrt(np.vecdot(normal, normal)[:, None] / features + epsilon)
+    scale = 1 / np.sqrt(np.vecdot(normal, normal)[:, None] / x.shape[1] + epsilon)
     normal *= scale
     return normal, scale
 
