@@ -6,6 +6,7 @@ array of its own would first have to come into the cache, which takes longer tha
 
 import numpy as np
 
+from tinyllm.autograd.graph import is_recording
 from tinyllm.autograd.kernels import kernel
 from tinyllm.autograd.network import attention_branch_from_rules, mlp_branch_from_rules
 from tinyllm.autograd.transformer_kernels import as_rows, attended, standardised, standardised_gradient, tanh_gelu
@@ -44,10 +45,10 @@ def mlp_branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep=None, ep
     """
 
     def gelu(h):
-        slope = tanh_gelu(h.reshape(-1), out=h.reshape(-1)).reshape(h.shape)
+        slope = tanh_gelu(h.reshape(-1), out=h.reshape(-1), sloped=is_recording())
 
         def backward(d):
-            d *= slope
+            d *= slope.reshape(d.shape)
             return d
 
         return h, backward

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from tinyllm.autograd.functions import erfc
-from tinyllm.autograd.graph import unbroadcast
+from tinyllm.autograd.graph import is_recording, unbroadcast
 from tinyllm.autograd.kernels import kernel
 from tinyllm.autograd.network import (
     GELU_CUBIC,
@@ -94,8 +94,8 @@ def gelu(x, approximate=False):
         below = 0.5 * erfc(-x * math.sqrt(0.5))
         return x * below, lambda g: (g * (below + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)), None)
     y = np.empty(x.shape, x.dtype)
-    slope = tanh_gelu(x.reshape(-1), out=y.reshape(-1)).reshape(x.shape)
-    return y, lambda g: (g * slope, None)
+    slope = tanh_gelu(x.reshape(-1), out=y.reshape(-1), sloped=is_recording())
+    return y, lambda g: (g * slope.reshape(g.shape), None)
 
 
 @kernel(reference=attention_from_rules)
@@ -196,12 +196,13 @@ def attended(qkv, heads, causal):
     return y.reshape(batch, time, three // 3), backward
 
 
-def tanh_gelu(x, out):
+def tanh_gelu(x, out, sloped=True):
     """Write x P, P = (1 + tanh(s (x + c x^3))) / 2, of a flat x to out, which may be x; return the slope P + x P'.
 
-    P' = 2 P (1 - P) (s + 3 s c x^2). All of it is computed together, while a block of numbers is in the cache.
+    P' = 2 P (1 - P) (s + 3 s c x^2). All of it is computed together, while a block of numbers is in the cache. Not
+    sloped: where nothing is recorded, nobody will ask for the slope.
     """
-    slope = np.empty_like(x)
+    slope = np.empty_like(x) if sloped else None
     scratch = np.empty((3, min(BLOCK, x.size)), x.dtype)
     for i in range(0, x.size, BLOCK):
         a, y = x[i : i + BLOCK], out[i : i + BLOCK]
@@ -213,6 +214,9 @@ def tanh_gelu(x, out):
         np.tanh(p, out=p)
         p += 1
         p *= 0.5
+        if slope is None:
+            np.multiply(a, p, out=y)
+            continue
         u *= 6
         u -= 4 * GELU_SLOPE
         u *= a

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from tinyllm.ops import softmax
 
 __all__ = ["Sampling", "distinct", "distribution", "finite", "sample"]
 
@@ -77,7 +76,8 @@ class Sampling:
             logits = self._penalised(logits, np.asarray(seen))
         if self.greedy:
             return (np.arange(logits.shape[-1]) == logits.argmax(axis=-1, keepdims=True)).astype(float)
-        p = softmax(logits / self.temperature)
+        p = np.exp((logits - logits.max(axis=-1, keepdims=True)) / self.temperature)
+        p /= p.sum(axis=-1, keepdims=True)
         if self.top_k is not None or self.top_p is not None:
             p = self._most_probable(p)
         if self.min_p is not None:

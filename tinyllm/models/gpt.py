@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm import ops
+from tinyllm.autograd.transformer_kernels import tanh_gelu
 from tinyllm.initializers import RandomNormal
 from tinyllm.layers import Dense, Dropout, Embedding, Layer, LayerNormalization
 from tinyllm.layers.dropout import dropout_mask
@@ -152,7 +153,9 @@ class Block(Layer):
         np.exp(weights, out=weights)
         attended = (weights @ value) / np.add.reduce(weights, axis=-1, keepdims=True)
         x = x + _dense(self.attention_output, attended.swapaxes(1, 2).reshape(x.shape))
-        return x + _dense(self.mlp_output, ops.gelu(_dense(self.mlp, _normalised(self.norm_2, x)), approximate=True))
+        hidden = _dense(self.mlp, _normalised(self.norm_2, x))
+        tanh_gelu(hidden.reshape(-1), out=hidden.reshape(-1), sloped=False)
+        return x + _dense(self.mlp_output, hidden)
 
 
 def _weights(norm: Any, first: Any, second: Any) -> tuple:
