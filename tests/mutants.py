@@ -27,7 +27,15 @@ from pathlib import Path
 
 import mpmath
 
-from tinyllm.autograd import functions, kernels, recurrence, recurrent_kernels, rules, transformer_kernels
+from tinyllm.autograd import (
+    branch_kernels,
+    functions,
+    kernels,
+    recurrence,
+    recurrent_kernels,
+    rules,
+    transformer_kernels,
+)
 from tinyllm.autograd.cases import CASES
 from tinyllm.autograd.verification import check, full_name
 
@@ -36,6 +44,7 @@ MODULES = {
     "rules": rules,
     "functions": functions,
     "kernels": kernels,
+    "branch_kernels": branch_kernels,
     "recurrence": recurrence,
     "recurrent_kernels": recurrent_kernels,
     "transformer_kernels": transformer_kernels,

@@ -15,9 +15,7 @@ __all__ = ["attention_branch", "mlp_branch"]
 
 
 @kernel(reference=attention_branch_from_rules)
-def attention_branch(
-    x, gain, shift, kernel, bias, out_kernel, out_bias, heads, causal=False, keep=None, epsilon=1e-5
-):
+def attention_branch(x, gain, shift, kernel, bias, out_kernel, out_bias, heads, causal=False, keep=None, epsilon=1e-5):
     """x + keep (self_attention(norm(x) kernel + bias) out_kernel + out_bias), norm a layer_norm with gain and shift.
 
     x (batch, time, width); kernel (width, 3 width); out_kernel (width, width); a shift or a bias may be None.
@@ -29,7 +27,7 @@ def attention_branch(
         return as_rows(y), lambda d: as_rows(backward(d)[0])
 
     y, backward = branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep, epsilon, attention)
-    
+
     def backward_of_all(g):
         *found, d_keep = backward(g)
         return *found, None, None, d_keep, None

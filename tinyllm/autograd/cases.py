@@ -7,6 +7,7 @@ without cases fails the tests.
 
 import numpy as np
 
+from tinyllm.autograd.branch_kernels import attention_branch, mlp_branch
 from tinyllm.autograd.functions import (
     clip,
     concatenate,
@@ -96,6 +97,13 @@ def reduction(f, make=normal):
 
 def along(f):
     return [(f, normal(2, 3)), (lambda x: f(x, axis=0), normal(2, 3)), (lambda x: f(x, axis=-2), normal(2, 3, 2))]
+
+
+def branch(width, between, hidden, biases=True):
+    """x (2, 3, width) and what mlp_branch or attention_branch is given with it, up to the kernels and biases."""
+    x, gain, shift, bias, out_bias = normal(2, 3, width), positive(width), *map(normal, (width, between, width))
+    kernel, out_kernel = normal(width, between, seed=1), normal(hidden, width, seed=2)
+    return [x, gain, shift, kernel, bias, out_kernel, out_bias] if biases else [x, gain, kernel, out_kernel]
 
 
 IDS = np.array([[1, 0, 1], [3, 1, 1]])
@@ -512,6 +520,15 @@ CASES = {
         (lambda qkv: self_attention(qkv, 2), normal(2, 3, 12)),
         (lambda qkv: self_attention(qkv, 1, True), normal(1, 4, 6)),
         (lambda qkv: self_attention(qkv, 3, causal=True), normal(2, 3, 9)),
+    ],
+    attention_branch: [
+        (lambda *a: attention_branch(*a, 2, True), *branch(4, 12, 4)),
+        (lambda x, gain, k, o: attention_branch(x, gain, None, k, None, o, None, 1), *branch(3, 9, 3, biases=False)),
+    ],
+    mlp_branch: [
+        (mlp_branch, *branch(3, 5, 5)),
+        (lambda x, gain, k, o: mlp_branch(x, gain, None, k, None, o, None), *branch(4, 3, 3, biases=False)),
+        (lambda *a: mlp_branch(*a[:7], keep=np.array([0.0, 2.0, 1.5]) + np.zeros((2, 3, 1))), *branch(3, 5, 5)),
     ],
     scaled_dot_product_attention: [
         (scaled_dot_product_attention, normal(2, 3, 4), normal(2, 3, 4, seed=1), normal(2, 3, 2, seed=2)),
