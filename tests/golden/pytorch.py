@@ -216,7 +216,27 @@ def entries():
         scores = (q @ k.mT / (three // 6) ** 0.5).masked_fill(torch.ones(time, time).triu(1).bool(), -torch.inf)
         return (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, time, three // 3)
 
+    def branch(x, gain, shift, kernel, bias, out_kernel, out_bias, middle):
+        return x + middle(f.layer_norm(x, x.shape[-1:], gain, shift) @ kernel + bias) @ out_kernel + out_bias
+
+    def mlp_branch(*arguments):
+        return branch(*arguments, lambda h: f.gelu(h, approximate="tanh"))
+
+    def attention_branch(*arguments):
+        return branch(*arguments, self_attention)
+
+    vectors = positive(4), normal(4)
     cells = {
+        "mlp_branch": (mlp_branch, normal(2, 4), *vectors, normal(4, 3), normal(3), normal(3, 4), normal(4)),
+        "attention_branch": (
+            attention_branch,
+            normal(1, 3, 4),
+            *vectors,
+            normal(4, 12),
+            normal(12),
+            normal(4, 4),
+            normal(4),
+        ),
         "simple_rnn": (simple_rnn, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 2), normal(2)),
         "lstm": (lstm, normal(2, 2, 2), normal(2, 2), normal(2, 2), normal(2, 8), normal(2, 8), normal(8)),
         "linear": (lambda x, kernel, bias: f.linear(x, kernel.T, bias), a, normal(3, 2), normal(2)),
