@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
-from tinyllm.cli import gradcheck, language
+from tinyllm.cli import exercises, gradcheck, language
 
 __all__ = ["main"]
 
@@ -53,6 +53,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     language.add_train(commands)
     language.add_generate(commands)
+    exercises.add_exercise(commands)
+    exercises.add_grade(commands)
 
     check = commands.add_parser(
         "gradcheck",
