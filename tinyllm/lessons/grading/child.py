@@ -22,6 +22,9 @@ import warnings
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.fft
+import numpy.linalg
+import numpy.random  # all of it now: under the guard below, some of it would not load
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TINYLLM = os.path.dirname(os.path.dirname(HERE))

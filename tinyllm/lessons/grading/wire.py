@@ -64,6 +64,8 @@ def _encode_array(value: Any) -> dict:
         raise WireError(f"an array of type {type(value).__name__} cannot be handed over; return a plain NumPy array")
     if value.dtype.kind not in KINDS:
         raise WireError(f"an array of dtype {value.dtype} cannot be handed over; return numbers, bools or strings")
+    if value.nbytes > LARGEST:
+        raise WireError(f"an array of more than {LARGEST >> 20} MB")
     tag = "array" if isinstance(value, np.ndarray) else "scalar"
     return {tag: [value.dtype.str, list(value.shape), base64.b64encode(value.tobytes()).decode()]}
 
