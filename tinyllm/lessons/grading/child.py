@@ -42,6 +42,7 @@ REFUSED = {
     "use the network": ("socket.",),
     "reach around Python": ("ctypes.", "gc.get"),
 }
+Allowed = tuple[frozenset[str], dict[str, bool]]  # what importable() and folders() tell
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.mkdir")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -129,7 +130,7 @@ def guard(roots: frozenset[str], readable: dict[str, bool], folder: str) -> None
 # -- answering ------------------------------------------------------------------------------------------------------
 
 
-def serve(wire: types.ModuleType, asked: BinaryIO, answers: BinaryIO, allowed: tuple) -> None:
+def serve(wire: types.ModuleType, asked: BinaryIO, answers: BinaryIO, allowed: Allowed) -> None:
     """Answer messages until there are no more. The first one is ["begin", folder, seconds]."""
     _, folder, seconds = wire.read(asked)
     os.chdir(folder)
@@ -211,7 +212,7 @@ def told(error: BaseException, texts: dict[str, list[str]]) -> list:
 # -- starting -------------------------------------------------------------------------------------------------------
 
 
-def forks(wire: types.ModuleType, allowed: tuple) -> None:
+def forks(wire: types.ModuleType, allowed: Allowed) -> None:
     """On stdin, a socket, come descriptors, each the wire of one exercise. A byte ends it; no more bytes, all."""
     control = socket.socket(fileno=0)
     while True:

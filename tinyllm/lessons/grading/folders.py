@@ -111,7 +111,7 @@ def _grade_one(
     record, text = target.with_name(f"{target.name}.json"), target.with_name(f"{target.name}.txt")
     submission = read(path)
     checks = [library.lesson(each).digest for each in submission.lessons if each in library.paths]
-    key = sha256(json.dumps([path.read_bytes().hex(), name, seed, seconds, checks]).encode()).hexdigest()
+    key = sha256(json.dumps([submission.digest, name, seed, seconds, checks]).encode()).hexdigest()
     known = _known(record, key, name)
     if known:
         return known, True
