@@ -185,12 +185,14 @@ class _Direct:
                 self.process.kill()
 
     def end(self) -> int | None:
-        code = self.process.poll()
-        self.cut() if code is None else None
+        with contextlib.suppress(OSError):
+            self.to.close()  # at which it ends, unless it is up to something
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(0.5)
+        self.cut()  # the others of its group
         self.process.wait()
-        for file in (self.to, self.back):
-            with contextlib.suppress(OSError):
-                file.close()
+        self.back.close()
         return code
 
 
@@ -199,6 +201,7 @@ class _Fork:
 
     def __init__(self, modules: tuple[str, ...]) -> None:
         self.control, theirs = socket.socketpair()
+        self.last: _Forked | None = None
         self.control.settimeout(20)  # it answers at once, or somebody stopped it
         with theirs:
             self.process = subprocess.Popen(
@@ -211,6 +214,8 @@ class _Fork:
             )
 
     def start(self) -> "_Forked":
+        if self.last and not self.last.ended:
+            raise RuntimeError("one exercise at a time: this worker has an open session")
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -218,7 +223,8 @@ class _Fork:
             except OSError:
                 ours.close()
                 raise
-        return _Forked(self.control, ours)
+        self.last = _Forked(self.control, ours)
+        return self.last
 
     def close(self) -> None:
         self.control.close()  # at which it ends its child, and itself
