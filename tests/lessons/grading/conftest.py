@@ -1,6 +1,5 @@
 """A small file of exercises, and processes to ask."""
 
-
 import pytest
 
 from tinyllm.lessons.grading.exercises import load

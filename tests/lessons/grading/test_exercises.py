@@ -1,11 +1,13 @@
 """Files of exercises are read as docs/exercises.md says; a check judges what a student's process answers."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.lessons.grading.conftest import SMALL
 from tinyllm.lessons.grading import Mistake
+from tinyllm.lessons.grading.exercises import load
 from tinyllm.lessons.grading.judging import judge
 from tinyllm.lessons.grading.student_files import student_notebook, student_script
 
@@ -74,3 +76,18 @@ def test_a_check_judges_and_an_early_end_takes_all(small, worker):
     assert points("def twice(x): return {'x': x}")[0] == 0
     assert points("def twice(x): return 2 * x", "import os; os._exit(0)")[1].startswith("no points: its process ended")
     assert points("x = = 1")[1].startswith("it raised SyntaxError")
+
+
+def test_the_example_of_the_guide_is_a_complete_file(tmp_path, worker):
+    page = (Path(__file__).parents[3] / "docs" / "exercises.md").read_text(encoding="utf-8")
+    (tmp_path / "lesson_05.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    lesson = load(tmp_path / "lesson_05.py")
+    exercise = lesson.exercises["05.1"]
+
+    def lost(source):
+        result = judge(exercise, [["o", lesson.opening]], [["c", source]], (), worker)
+        return {loss.check: loss.feedback for loss in result.lost}
+
+    assert lost(exercise.solution) == {}
+    for check, mistake in exercise.mistakes:
+        assert (mistake.says or "") in lost(mistake.applied(exercise.solution))[check.name]
