@@ -72,7 +72,7 @@ def test_a_check_judges_and_an_early_end_takes_all(small, worker):
 
     assert points("def twice(x): return 2 * x") == (2, "")
     assert points("def twice(x): return 2 * x", "1 / 0", "twice = twice") == (2, "")  # own tries may fail
-    assert points("def twice(x): return [0, 0]") == (0, "twice(x): expected the shape (3,); found (2,)")
+    assert points("def twice(x): return [0, 0]") == (0, "Twice as much. twice(x): expected the shape (3,); found (2,)")
     assert points("def twice(x): return {'x': x}")[0] == 0
     assert points("def twice(x): return 2 * x", "import os; os._exit(0)")[1].startswith("no points: its process ended")
     assert points("x = = 1")[1].startswith("it raised SyntaxError")

@@ -1,13 +1,16 @@
 """A student's code answers from a process of its own, and whatever it does there, the grader goes on."""
 
+import io
 import os
 import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tinyllm.lessons.grading import Lost
-from tinyllm.lessons.grading.sessions import Ended, Worker, _Direct
+from tinyllm.lessons.grading import Lost, wire
+from tinyllm.lessons.grading.sessions import Ended, Worker, _Direct, answers
 from tinyllm.lessons.grading.student import Student
 
 
@@ -157,3 +160,36 @@ def test_nothing_of_a_session_is_left_running(worker):
         for _ in range(100):
             os.kill(pid, 0)
             time.sleep(0.01)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["value", "raised", "unfit"]) | st.text() | st.integers() | st.lists(st.text() | st.integers()),
+        max_size=7,
+    )
+)
+def test_any_reply_is_told_in_a_line_or_is_no_answer(reply):
+    if not answers(reply):
+        return
+    for student in (Student(None, "x"), Student(None, "x").raises(ValueError)):
+        try:
+            student._value("f", reply)
+        except Lost as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *([], ["value"], ["value", 1, 2], ["unfit"], ["unfit", 1], ["passed", 1], ["raised"]),
+        *(["raised", [], "", "", 1, ""], ["raised", ["E", 1], "", "", 1, ""], ["raised", ["E"], "", "", None, ""]),
+        ["raised", [np.ones(2)], "", "", 1, ""],
+    ],
+    ids=repr,
+)
+def test_a_malformed_reply_has_no_points(ask, reply):
+XX
+    data = io.BytesIO()
+    wire.write(data, reply)
+    with pytest.raises(Ended, match="no answer"):
+        student.f(data.getvalue())

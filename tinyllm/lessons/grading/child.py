@@ -238,7 +238,8 @@ def forks(wire: types.ModuleType, allowed: Allowed) -> None:
 
 def main(arguments: list[str]) -> None:
     modules = [each for each in arguments if each != "--fork"]
-    sys.path.insert(0, os.path.dirname(TINYLLM))
+    site = sysconfig.get_path("purelib")  # before what is installed, and after the standard library
+    sys.path.insert(sys.path.index(site) if site in sys.path else len(sys.path), os.path.dirname(TINYLLM))
     for module in modules:
         with contextlib.suppress(Exception):  # if it is missing, the student's own import says so
             importlib.import_module(module)

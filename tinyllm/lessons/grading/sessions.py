@@ -114,7 +114,7 @@ class Session:
     def _reply(self) -> list:
         try:
             reply = wire.read(self.process.back)
-            if not reply or reply[0] not in ("value", "raised", "unfit"):
+            if not answers(reply):
                 raise wire.WireError("not an answer")
             return reply
         except wire.WireError as error:
@@ -141,6 +141,16 @@ class Session:
     def close(self) -> None:
         self.process.end()
         self.printed.close()
+
+
+def answers(reply: list) -> bool:
+    """Is this what the student's process has to say: a value, why one does not fit, or what was raised?"""
+    match reply:
+        case ["value", _] | ["unfit", str()]:
+            return True
+        case ["raised", [str(), *others], str(), str(), int(), str()]:
+            return all(isinstance(each, str) for each in others)
+    return False
 
 
 def _said(code: int | None) -> str:
