@@ -188,7 +188,10 @@ def test_any_reply_is_told_in_a_line_or_is_no_answer(reply):
     ids=repr,
 )
 def test_a_malformed_reply_has_no_points(ask, reply):
-XX
+    student = ask(
+        "import os\n"
+        "def f(data):\n    for i in range(3, 20):\n        try: os.write(i, data)\n        except OSError: pass"
+    )
     data = io.BytesIO()
     wire.write(data, reply)
     with pytest.raises(Ended, match="no answer"):
