@@ -61,9 +61,10 @@ def test_points_are_those_of_the_cells_that_were_run_last(capsys):
 @pytest.mark.filterwarnings("default")
 def test_nbgrader_generates_and_autogrades(tmp_path):
     pytest.importorskip("nbgrader")
-    command = shutil.which("nbgrader", path=str(Path(sys.executable).parent)) or "nbgrader"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it calls other commands by name
+    command = shutil.which("nbgrader", path=path)
     write_course(tmp_path, library=LIBRARY)
-    env = os.environ | {"PYTHONPATH": str(Path(tinyllm.__file__).parents[1])}
+    env = os.environ | {"PYTHONPATH": str(Path(tinyllm.__file__).parents[1]), "PATH": path}
 
     def nbgrader(*arguments):
         done = subprocess.run([command, *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
