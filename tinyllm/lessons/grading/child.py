@@ -147,6 +147,7 @@ def serve(wire: types.ModuleType, asked: BinaryIO, answers: BinaryIO, allowed: A
     names: dict[str, Any] = {"__name__": "exercise"}
     texts: dict[str, list[str]] = {}
     guard(*allowed, os.path.realpath(folder))
+    wire.write(answers, ["value", None])
     with contextlib.suppress(EOFError):
         while True:
             message = wire.read(asked)

@@ -18,6 +18,7 @@ from tinyllm.lessons.grading import wire
 
 __all__ = ["Ended", "Session", "Worker"]
 
+STARTUP = 60.0  # seconds to load NumPy, on a busy machine; the student's time begins afterwards
 PRINTED = 2000  # bytes of its output that are looked at
 CHILD = Path(__file__).with_name("child.py")
 KEPT = ("SYSTEMROOT", "PATH", "TMP", "TEMP")  # of the environment; Python needs the first on Windows
@@ -69,13 +70,13 @@ class Worker:
     def _start(self, modules: tuple[str, ...]) -> Wire:
         if not FORKS:
             return _Direct(modules)
-        for fork in [self._forks.pop(modules, None), None]:
-            fork = fork or _Fork(modules)
-            with contextlib.suppress(OSError):  # somebody ended it: once more, with a new one
-                started = fork.start()
-                self._forks[modules] = fork
-                return started
-            fork.close()
+        for _ in range(2):
+            if modules not in self._forks:
+                self._forks[modules] = _Fork(modules)
+            try:
+                return self._forks[modules].start()
+            except OSError:  # somebody ended it: once more, with a new one
+                self._forks.pop(modules).close()
         raise OSError("cannot start a process for the student's code")
 
 
@@ -84,10 +85,12 @@ class Session:
 
     def __init__(self, process: Wire, folder: str, seconds: float) -> None:
         self.process, self.seconds = process, seconds
-        self.left, self.why, self.late = seconds, "", False
+        self.left, self.why, self.late = STARTUP, "", False
         # Opened before anybody can put another in its place.
         self.printed = open(os.path.join(folder, "output"), "w+b")  # noqa: SIM115
-        self._tell(["begin", folder, seconds])
+        with contextlib.suppress(Ended):  # then every question ends so
+            self.ask("begin", folder, seconds)
+        self.left = seconds
 
     def ask(self, *message: Any) -> list:
         """Send a message; its reply."""
