@@ -14,7 +14,7 @@ In A and B, x = [1, 2, 3, 4] is one sample with the label 0; in C, D and E it is
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -74,6 +74,12 @@ class Reading:
         array([0.04, 0.08, 0.12, 0.16])
         """
         return theta - sign * ALPHA * self.loss_and_gradient(theta)[1]
+
+    def as_json(self) -> dict[str, Any]:
+        """Its name, network, number of weights, and what compute() finds, as JSON has it."""
+        step = asdict(self.compute())
+        step["predictions"] = step["predictions"].tolist()
+        return {"reading": self.name, "network": self.says[0], "weights": self.size, **step}
 
     def compute(self) -> Step:
         """The prediction and the four losses, in float64.

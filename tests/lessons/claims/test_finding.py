@@ -119,7 +119,7 @@ def test_html_is_escaped():
         ("S5-18", True, "IndexError: index 1 is out of bounds for axis 0 with size 1"),
         ("S5-29", [1], [0]),
         ("S7-02", True, "not known"),
-        ("S9-02", True, [True, False]),
+        ("S9-02", [True, True], [True, False]),
     ],
 )
 def test_json_has_numbers_lists_texts_and_booleans(id, claimed, computed):

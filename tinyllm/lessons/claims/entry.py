@@ -13,7 +13,7 @@ __all__ = ["VERDICTS", "Claim", "Language", "Verdict", "tried"]
 Language = Literal["en", "zh"]
 Verdict = Literal["right", "wrong", "imprecise", "right given a wrong input", "unverifiable"]
 
-VERDICTS: dict[Verdict, str] = {  # with their Chinese names
+VERDICTS: dict[str, str] = {  # with their Chinese names
     "right": "正确",
     "wrong": "错误",
     "imprecise": "不准确",

@@ -18,6 +18,7 @@ import numpy as np
 from tinyllm.autograd.tensor import as_array
 from tinyllm.lessons.claims.entry import VERDICTS, Claim, Language
 from tinyllm.lessons.claims.ledger import LEDGER
+from tinyllm.lessons.columns import aligned
 
 __all__ = ["Finding", "Table", "claim", "table"]
 
@@ -85,7 +86,12 @@ class Finding:
 
     @property
     def claimed(self) -> Any:
-        return self.entry.claimed if self.value is None else self.value
+        """The printed number, or the formula's value, or True for a statement, one for each part that was tried."""
+        if self.value is not None or self.entry.claimed:
+            return self.entry.claimed if self.value is None else self.value
+        if _is_statement(self.computed):
+            return [True] * len(self.computed) if isinstance(self.computed, list) else True
+        return ""
 
     def holds(self) -> bool | None:
         """Whether computed agrees with the claim; None where that cannot be told."""
@@ -107,32 +113,52 @@ class Finding:
         if _agree(entry.id, entry.truth, self.computed) is False:
             raise AssertionError(f"{begin} it has {entry.truth} as the truth, but {shown} was computed")
 
-    def cells(self, language: Language) -> tuple[str, ...]:
-        """id, says, claimed, computed, verdict, why."""
-        e = self.entry
+    def cells(self, language: Language, brief: bool = False) -> tuple[str, ...]:
+        """id, says, claimed, computed, verdict, why. brief: of an exception, its kind alone."""
+        e, computed = self.entry, self.computed
+        computed = type(computed).__name__ if brief and isinstance(computed, BaseException) else computed
         verdict, why = (VERDICTS[e.verdict], e.why_zh) if language == "zh" else (e.verdict, e.why)
-        return e.id, _pick(e.says, language), _shown(self.claimed), _shown(self.computed), verdict, why
+        return e.id, _pick(e.says, language), _shown(self.claimed), _shown(computed), verdict, why
 
     def as_json(self, language: Language = "en") -> dict[str, Any]:
         """id, line, verdict, claimed, computed, says, why: numbers, lists, texts and booleans that JSON has.
 
-        claimed is True where the claim is a statement. An exception becomes its text.
+        claimed is true where the claim is a statement. An exception becomes its text.
 
         >>> claim("S4-09").as_json()["claimed"], claim("S4-17").as_json()["computed"]
         (-0.105, False)
         """
         e = self.entry
-        claimed = _parsed(e.claimed) if self.value is None and e.claimed else _plain(self.value)
+        claimed = _parsed(self.claimed) if isinstance(self.claimed, str) else _plain(self.claimed)
         _, says, *_, why = self.cells(language)
         return {
             "id": e.id,
             "line": e.line,
             "verdict": e.verdict,
-            "claimed": True if claimed is None else claimed,
+            "claimed": claimed,
             "computed": _plain(self.computed),
             "says": says,
             "why": why,
         }
+
+    def in_full(self) -> str:
+        """Everything about it, a line each, and where its computation stands.
+
+        >>> print(claim("S4-35").in_full())
+        claim             S4-35, line 290
+        the article says  number of partial derivatives
+        claimed           11
+        computed          10
+        verdict           wrong
+        why               Ten weights have ten partial derivatives.
+        code              tinyllm/lessons/claims/worked_step.py
+        """
+        language = self.language or "en"
+        id, *cells = self.cells(language)
+        place = f"{id}，第 {self.entry.line} 行" if language == "zh" else f"{id}, line {self.entry.line}"
+        code = self.entry.compute.__module__.replace(".", "/") + ".py"
+        headings = (*HEADINGS[language], "代码" if language == "zh" else "code")
+        return aligned([(h, c) for h, c in zip(headings, (place, *cells, code)) if c])
 
     def __repr__(self) -> str:
         chinese = self.language == "zh"
@@ -159,9 +185,7 @@ class Table:
 
     def __repr__(self) -> str:
         language = self.language or "en"
-        rows = [HEADINGS[language][:-1], *(f.cells(language)[:-1] for f in self.findings)]
-        wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, wide)).rstrip() for row in rows)
+        return aligned([HEADINGS[language][:-1], *(f.cells(language)[:-1] for f in self.findings)])
 
     def _repr_html_(self) -> str:
         languages: tuple[Language, ...] = (self.language,) if self.language else ("en", "zh")
@@ -222,15 +246,30 @@ def _shown(value: Any) -> str:
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     numbers = _numbers(value)
+    if numbers is not None and _is_table(value):
+        return str(as_array(value).tolist())
     if numbers is None:
         return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     texts = [f"{n + 0.0:.6g}" for n in np.round(numbers, 12)]
     return ", ".join(texts)
 
 
+def _is_statement(computed: Any) -> bool:
+    """True or False, a list of them, or the exception in which an attempt ended."""
+    if isinstance(computed, list):
+        return bool(computed) and all(isinstance(part, bool) for part in computed)
+    return isinstance(computed, bool | np.bool_ | BaseException)
+
+
+def _is_table(value: Any) -> bool:
+    """Whole numbers in rows, or a list of just one: shown with their brackets."""
+    array = as_array(value)
+    return array.dtype.kind in "iu" and (array.ndim > 1 or array.shape == (1,))
+
+
 def _parsed(printed: str) -> Any:
-    """The article's number, or the list of its numbers: "-0.105", "0, 1", "[1]"."""
-    values = json.loads(f"[{printed}]")
+    """The article's number, or the list of its numbers: "-0.105", "0, 1", "[1]"; True where it prints none."""
+    values = json.loads(f"[{printed}]") or [True]
     return values[0] if len(values) == 1 else values
 
 

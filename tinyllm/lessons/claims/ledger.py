@@ -3,7 +3,7 @@
 from collections import Counter
 
 from tinyllm.lessons.claims import algorithms, environment, losses, outlook, program, server, worked_step
-from tinyllm.lessons.claims.entry import VERDICTS, Claim, Verdict
+from tinyllm.lessons.claims.entry import VERDICTS, Claim
 
 __all__ = ["LEDGER", "tally"]
 
@@ -14,11 +14,11 @@ LEDGER: dict[str, Claim] = {
 }
 
 
-def tally() -> dict[Verdict, int]:
+def tally() -> dict[str, int]:
     """How many claims have each verdict.
 
     >>> tally()
     {'right': 22, 'wrong': 50, 'imprecise': 12, 'right given a wrong input': 10, 'unverifiable': 1}
     """
-    found = Counter(entry.verdict for entry in LEDGER.values())
+    found: Counter[str] = Counter(entry.verdict for entry in LEDGER.values())
     return {verdict: found[verdict] for verdict in VERDICTS}

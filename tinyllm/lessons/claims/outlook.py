@@ -46,16 +46,16 @@ def images_only() -> bool:
     return text in (turned, scaled)
 
 
-def changes_the_weights() -> list[bool]:
-    """Does a step of reinforcement learning change the weights? Does choosing a token?"""
+def leaves_the_weights() -> list[bool]:
+    """Does choosing a token leave the weights as they are? Does a step of reinforcement learning?"""
     scores, rng = Tensor(np.zeros(3), requires_grad=True), np.random.default_rng(0)
     before = scores.data.copy()
     token = sample(softmax(scores.data), rng)
-    chosen = bool(np.any(scores.data != before))
+    chosen = np.array_equal(scores.data, before)
     reward = 1.0
     (-reward * log_softmax(scores)[token]).backward()  # REINFORCE (Williams 1992)
     GD(0.1).apply_gradients([(scores.grad, scores)])
-    return [bool(np.any(scores.data != before)), chosen]
+    return [chosen, np.array_equal(scores.data, before)]
 
 
 def zero_is_padding() -> bool:
@@ -98,10 +98,10 @@ CLAIMS = (
           "", "wrong", "",
           "That is for images; for texts one exchanges, deletes or inserts words, or translates there and back.",
           "那是图像的办法；文本可用换词、删词、插词或回译。", images_only),
-    Claim("S9-02", 794, ("reinforcement learning is a way of writing; what changes weights: it, choosing a token",
-                         "强化学习是一种生成策略；会改变权重的是：强化学习、选词元"), "", "imprecise", "",
+    Claim("S9-02", 794, ("a way of writing leaves the weights alone: choosing a token, reinforcement learning",
+                         "生成策略不改变权重：选词元、强化学习"), "", "imprecise", "",
           "It trains the model; greedy choice, temperature, top-k, top-p and beams are ways of writing.",
-          "它是训练方法；贪心、温度、top-k、top-p、束搜索才是生成策略。", changes_the_weights),
+          "它是训练方法；贪心、温度、top-k、top-p、束搜索才是生成策略。", leaves_the_weights),
     Claim("S9-03", 786, ("padding is a mark of its own", "填充用一个专门的标记"), "", "right", "",
           "In Keras it is the number 0, which no word ever gets.", "在 Keras 里它是数字 0，不会分给任何词。",
           zero_is_padding),
