@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
-from tinyllm.cli import claims, gradcheck, language, lessons
+from tinyllm.cli import claims, exercises, gradcheck, language, lessons
 
 __all__ = ["main"]
 
@@ -55,6 +55,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     language.add_generate(commands)
     claims.add_claims(commands)
     lessons.add_lessons(commands)
+    exercises.add_exercise(commands)
+    exercises.add_grade(commands)
 
     check = commands.add_parser(
         "gradcheck",
