@@ -80,7 +80,7 @@ CLAIMS = (
           "地址栏发出的是 GET，而接口只接受 POST：返回 405。", lambda: ADDRESS_BAR in METHODS),
     Claim("S5-31", 609, ("text = data['text'] answers: a text, a request without one, null, a number",
                          "text = data['text'] 能应答：有文本、缺文本、null、数字"), "", "imprecise", "",
-          "Without a text, with null or a number it ends in an exception: status 500; a text it never saw gets an answer.",
+          "Without a text, with null or a number: an exception, status 500; a text it never saw gets an answer.",
           "缺文本、null 或数字都抛出异常：状态码 500；而没见过的文本它照样作答。", answered),
     Claim("S5-32", 617, ("app.run(host='0.0.0.0', port=5000) deploys: it can be reached, by this machine only",
                          "app.run(host='0.0.0.0', port=5000) 即部署：可以访问、只限本机"), "", "imprecise", "",
