@@ -1,7 +1,7 @@
 """docs/common-mistakes.md: for every exercise, what goes wrong and what the student will read of it.
 
-`python -m tinyllm.lessons.mistakes` puts each mistake of each exercise file into the solution, grades it, and writes the
-feedback down; `--check` only says whether the page is out of date.
+`python -m tinyllm.lessons.mistakes` puts each mistake of each exercise file into the solution, grades it, and writes
+the feedback down; `--check` only says whether the page is out of date.
 """
 
 import argparse
