@@ -136,7 +136,9 @@ def expected_error(a, n):
         Mistake("takes the absolute error", " / np.where(size > 0, size, 1.0)", ""),
         Mistake("takes the mean, which hides one bad element", "np.max(np.abs", "np.mean(np.abs"),
         Mistake("forgets that a difference may be negative", "np.abs(analytic - numeric)", "(analytic - numeric)"),
-        Mistake("divides by the analytic one only", "np.maximum(np.abs(analytic), np.abs(numeric))", "np.abs(analytic)"),
+        Mistake(
+            "divides by the analytic one only", "np.maximum(np.abs(analytic), np.abs(numeric))", "np.abs(analytic)"
+        ),
     ],
 )
 def the_worst_element_decides(student, rng):
@@ -146,7 +148,11 @@ def the_worst_element_decides(student, rng):
             n = scale * rng.uniform(1, 2, size=(3, 4)) * rng.choice([-1, 1], size=(3, 4))
             a = n * (1 + 1e-8 * rng.normal(size=n.shape))
             a[1, 2] = factor * n[1, 2]
-            close(student.relative_error(a, n), expected_error(a, n), f"one element {factor} times as large, of size {scale:g}")
+            close(
+                student.relative_error(a, n),
+                expected_error(a, n),
+                f"one element {factor} times as large, of size {scale:g}",
+            )
 
 
 @check(
@@ -214,7 +220,12 @@ def layer_gradient(g, x, s, b):
     points=3,
     catches=[
         Mistake("differentiates tanh at the wrong place", "(1 - layer(x, s, b) ** 2)", "(1 - x**2)"),
-        Mistake("averages over the batch", "(d * x).sum(axis=0), d.sum(axis=0)", "(d * x).sum(axis=0), d.mean(axis=0)", says="mean instead of the sum"),
+        Mistake(
+            "averages over the batch",
+            "(d * x).sum(axis=0), d.sum(axis=0)",
+            "(d * x).sum(axis=0), d.mean(axis=0)",
+            says="mean instead of the sum",
+        ),
         Mistake("forgets g", "g * (1 - layer", "(1 - layer", says="upstream"),
         Mistake("forgets tanh", " * (1 - layer(x, s, b) ** 2)", ""),
     ],
@@ -235,9 +246,15 @@ def each_gradient_has_the_shape_of_its_argument(student, rng):
     for batch in (1, 4):
         x, s, b = rng.normal(size=(batch, 2)), rng.normal(size=2), rng.normal(size=2)
         found = student.layer_gradient(rng.normal(size=x.shape), x, s, b)
-        expect(isinstance(found, tuple | list) and len(found) == 3, f"layer_gradient: three gradients are asked; found {found!r:.60}")
+        expect(
+            isinstance(found, tuple | list) and len(found) == 3,
+            f"layer_gradient: three gradients are asked; found {found!r:.60}",
+        )
         shapes = [np.shape(each) for each in found]
-        expect(shapes == [x.shape, (2,), (2,)], f"batch {batch}: the shape of each argument is asked, {x.shape}, (2,), (2,); found {shapes}")
+        expect(
+            shapes == [x.shape, (2,), (2,)],
+            f"batch {batch}: the shape of each argument is asked, {x.shape}, (2,), (2,); found {shapes}",
+        )
 
 
 # %% [markdown] tags=["en", "hint"]
@@ -296,7 +313,10 @@ def no_step_is_better(student, rng):
         C, eps = rng.uniform(0.1, 10), 10.0 ** rng.uniform(-17, -6)
         case = f"best_step({p}, {C:.3g}, {eps:.3g})"
         found = student.best_step(p, C, eps)
-        expect(isinstance(found, tuple | list) and len(found) == 2, f"{case}: the pair (h, E) is asked; found {found!r:.60}")
+        expect(
+            isinstance(found, tuple | list) and len(found) == 2,
+            f"{case}: the pair (h, E) is asked; found {found!r:.60}",
+        )
         h, error = found
         grid = (eps / C) ** (1 / (p + 1)) * np.logspace(-2, 2, 4001)
         errors = C * grid**p + eps / grid

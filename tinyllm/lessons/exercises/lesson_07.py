@@ -116,7 +116,10 @@ def the_spread_is_right(student, rng):
     for features, units in [(50, 400), (400, 50)]:
         found = student.he_normal(features, units, rng)
         case = f"he_normal({features}, {units}, rng)"
-        expect(np.shape(found) == (features, units), f"{case}: expected the shape ({features}, {units}); found {np.shape(found)}")
+        expect(
+            np.shape(found) == (features, units),
+            f"{case}: expected the shape ({features}, {units}); found {np.shape(found)}",
+        )
         wanted = np.sqrt(2 / features)
         close(np.std(found), wanted, f"{case}, standard deviation (within 5 %)", rtol=0.05)
         close(np.mean(found) / wanted, 0.0, f"{case}, mean in standard deviations (within 0.05)", atol=0.05)
@@ -125,14 +128,18 @@ def the_spread_is_right(student, rng):
 @check(
     "07.2",
     points=1,
-    catches=[Mistake("draws from a generator of its own", "rng.normal(", "np.random.default_rng(0).normal(", says="rng")],
+    catches=[
+        Mistake("draws from a generator of its own", "rng.normal(", "np.random.default_rng(0).normal(", says="rng")
+    ],
 )
 def the_numbers_come_from_rng(student, rng):
     """Equal generators give equal kernels, other generators others."""
     seed = int(rng.integers(1, 2**31))
     one, two, other = (student.he_normal(30, 20, np.random.default_rng(s)) for s in (seed, seed, seed + 1))
     expect(np.shape(one) == (30, 20), f"he_normal(30, 20, rng): expected the shape (30, 20); found {np.shape(one)}")
-    expect(bool(np.array_equal(one, two)), "two equal generators rng must give the same kernel; found two different ones")
+    expect(
+        bool(np.array_equal(one, two)), "two equal generators rng must give the same kernel; found two different ones"
+    )
     expect(not np.array_equal(one, other), "two different generators rng must give different kernels; found the same")
 
 
@@ -174,7 +181,9 @@ def fold(layers):
 
 # %% tags=["checks"]
 def random_layers(rng, sizes):
-    return [(rng.normal(size=(a, b)), rng.normal(size=b)) for a, b in zip(sizes, sizes[1:])]
+    from itertools import pairwise
+
+    return [(rng.normal(size=(a, b)), rng.normal(size=b)) for a, b in pairwise(sizes)]
 
 
 def through(layers, x):
@@ -198,14 +207,24 @@ def many_layers_are_one(student, rng):
     for sizes in [(3, 3, 3), (2, 5, 4, 1), (4, 3, 3, 2, 2)]:
         layers, x = random_layers(rng, sizes), rng.normal(size=(6, sizes[0]))
         found = student.fold(layers)
-        expect(isinstance(found, tuple | list) and len(found) == 2, f"sizes {sizes}: the pair (W, b) is asked; found {found!r:.60}")
+        expect(
+            isinstance(found, tuple | list) and len(found) == 2,
+            f"sizes {sizes}: the pair (W, b) is asked; found {found!r:.60}",
+        )
         W, b = (np.asarray(each) for each in found)
         shapes = (sizes[0], sizes[-1]), (sizes[-1],)
-        expect((W.shape, b.shape) == shapes, f"sizes {sizes}: W and b must have the shapes {shapes}; found {W.shape, b.shape}")
+        expect(
+            (W.shape, b.shape) == shapes,
+            f"sizes {sizes}: W and b must have the shapes {shapes}; found {W.shape, b.shape}",
+        )
         close(x @ W + b, through(layers, x), f"sizes {sizes}, x W + b")
 
 
-@check("07.3", points=1, catches=[Mistake("begins with nothing", "W, b = layers[0]", "W, b = layers[0][0], 0 * layers[0][1]")])
+@check(
+    "07.3",
+    points=1,
+    catches=[Mistake("begins with nothing", "W, b = layers[0]", "W, b = layers[0][0], 0 * layers[0][1]")],
+)
 def one_layer_is_itself(student, rng):
     """A single layer comes back as it was."""
     layers = random_layers(rng, (3, 2))
@@ -254,7 +273,12 @@ def dense_gradient(g, x, W, b):
         Mistake("lets everything through relu", " * (x @ W + b > 0)", ""),
         Mistake("looks at the input instead of the output for relu's mask", "x @ W + b > 0", "x @ W > 0"),
         Mistake("forgets g", "g * (x", "1.0 * (x"),
-        Mistake("averages the bias over the batch", "flat_d.sum(axis=0)", "flat_d.mean(axis=0)", says="mean instead of the sum"),
+        Mistake(
+            "averages the bias over the batch",
+            "flat_d.sum(axis=0)",
+            "flat_d.mean(axis=0)",
+            says="mean instead of the sum",
+        ),
         Mistake("sums the bias over the batch only", "flat_d.sum(axis=0)", "d.sum(axis=0)", says="shape"),
         Mistake("takes the kernel from the first sample", "flat_x.T @ flat_d", "x[0].T @ d[0]"),
     ],

@@ -7,6 +7,8 @@
 # 量一量文本，给字编号，装成矩形，再把字节两两合并。用 `tinyllm exercise check lesson_08.py` 自己检查；
 # 卡住了就看提示：`tinyllm exercise hint 08.1`。
 # %%
+from itertools import pairwise
+
 import numpy as np
 
 from tinyllm.lessons.grading import Mistake, check, same
@@ -103,7 +105,11 @@ def character_ids(texts):
     catches=[
         Mistake("gives 0 away", "start=1", "start=0"),
         Mistake("numbers the rarest first", ", reverse=True", ""),
-        Mistake("counts in how many texts a character stands", "for character in text:", "for character in dict.fromkeys(text):"),
+        Mistake(
+            "counts in how many texts a character stands",
+            "for character in text:",
+            "for character in dict.fromkeys(text):",
+        ),
         Mistake("does not sort", "sorted(counts, key=counts.get, reverse=True)", "list(counts)"),
     ],
 )
@@ -124,7 +130,11 @@ def as_keras_numbers_them(student, rng):
     points=2,
     catches=[
         Mistake("sorts ties by their code", "sorted(counts, key", "sorted(sorted(counts), key", says="expected"),
-        Mistake("puts the last of a tie first", "sorted(counts, key=counts.get, reverse=True)", "sorted(counts, key=counts.get)[::-1]"),
+        Mistake(
+            "puts the last of a tie first",
+            "sorted(counts, key=counts.get, reverse=True)",
+            "sorted(counts, key=counts.get)[::-1]",
+        ),
     ],
 )
 def ties_keep_their_order(student, rng):
@@ -189,7 +199,11 @@ def random_sequences(rng, lengths):
     points=1,
     catches=[
         Mistake("always pads in front", 'maxlen - len(kept) if padding == "pre" else 0', "maxlen - len(kept)"),
-        Mistake("fills with -1", "np.zeros((len(sequences), maxlen), dtype=int)\n    for i", "np.zeros((len(sequences), maxlen), dtype=int) - 1\n    for i"),
+        Mistake(
+            "fills with -1",
+            "np.zeros((len(sequences), maxlen), dtype=int)\n    for i",
+            "np.zeros((len(sequences), maxlen), dtype=int) - 1\n    for i",
+        ),
     ],
 )
 def short_ones_are_filled(student, rng):
@@ -205,8 +219,16 @@ def short_ones_are_filled(student, rng):
     "08.3",
     points=3,
     catches=[
-        Mistake("always cuts behind", 'sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen]', "sequence[:maxlen]"),
-        Mistake("always cuts in front", 'sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen]', "sequence[-maxlen:]"),
+        Mistake(
+            "always cuts behind",
+            'sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen]',
+            "sequence[:maxlen]",
+        ),
+        Mistake(
+            "always cuts in front",
+            'sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen]',
+            "sequence[-maxlen:]",
+        ),
         Mistake("cuts where it pads", 'truncating == "pre"', 'padding == "pre"'),
         Mistake("drops one element too many", "sequence[-maxlen:]", "sequence[1 - maxlen:]"),
     ],
@@ -250,7 +272,7 @@ def merge_once(sequences, new):
     ### BEGIN SOLUTION
     counts = {}
     for ids in sequences:
-        for pair in zip(ids, ids[1:]):
+        for pair in pairwise(ids):
             counts[pair] = counts.get(pair, 0) + 1
     best = min(counts, key=lambda pair: (-counts[pair], pair))
     merged = []
@@ -270,7 +292,7 @@ def merge_once(sequences, new):
 
 # %% tags=["checks"]
 def expected_merge(sequences, new):
-    pairs = [pair for ids in sequences for pair in zip(ids, ids[1:])]
+    pairs = [pair for ids in sequences for pair in pairwise(ids)]
     best = sorted(set(pairs), key=lambda pair: (-pairs.count(pair), pair))[0]
     merged = []
     for ids in sequences:
@@ -308,23 +330,32 @@ def a_clear_winner(student, rng):
     catches=[
         Mistake("takes the larger pair of a tie", "(-counts[pair], pair)", "(-counts[pair], -pair[0], -pair[1])"),
         Mistake("takes the pair of a tie that it saw first", "(-counts[pair], pair)", "-counts[pair]"),
-        Mistake("lets pairs reach into the next sequence", "for ids in sequences:\n        for", "for ids in [sum(sequences, [])]:\n        for"),
-        Mistake("counts a pair once in a sequence", "in zip(ids, ids[1:])", "in set(zip(ids, ids[1:]))"),
+        Mistake(
+            "lets pairs reach into the next sequence",
+            "for ids in sequences:\n        for",
+            "for ids in [sum(sequences, [])]:\n        for",
+        ),
+        Mistake("counts a pair once in a sequence", "in pairwise(ids)", "in set(pairwise(ids))"),
     ],
 )
 def ties_repetitions_and_ends(student, rng):
     """Random sequences of few ids, with ties and repetitions, and no pair across two sequences."""
-    cases = [[[7, 7, 7]], [[2, 1], [1, 2], [2, 3]], [[5, 6], [6, 5, 5], [6, 5, 4, 5]], [[4, 4, 4, 4, 4], [1, 2, 9, 1, 2], [1, 2]]]
+    cases = [
+        [[7, 7, 7]],
+        [[2, 1], [1, 2], [2, 3]],
+        [[5, 6], [6, 5, 5], [6, 5, 4, 5]],
+        [[4, 4, 4, 4, 4], [1, 2, 9, 1, 2], [1, 2]],
+    ]
     cases += [[[int(n) for n in rng.integers(3, size=length)] for length in (5, 1, 4, 7)] for _ in range(6)]
     for sequences in cases:
         same(student.merge_once(sequences, 300), expected_merge(sequences, 300), f"merge_once({sequences}, 300)")
 
 
 # %% [markdown] tags=["en", "hint"]
-# `zip(ids, ids[1:])` walks through the neighbours. `min(counts, key=lambda pair: (-counts[pair], pair))` compares the counts first,
+# `pairwise(ids)` walks through the neighbours. `min(counts, key=lambda pair: (-counts[pair], pair))` compares the counts first,
 # then the pairs.
 # %% [markdown] tags=["zh", "hint"]
-# `zip(ids, ids[1:])` 依次走过每对邻居。`min(counts, key=lambda pair: (-counts[pair], pair))` 先比次数，再比这一对本身。
+# `pairwise(ids)` 依次走过每对邻居。`min(counts, key=lambda pair: (-counts[pair], pair))` 先比次数，再比这一对本身。
 # %% [markdown] tags=["en", "hint"]
 # To replace, walk with an index that goes on by 2 after a join and by 1 otherwise: a `while` loop.
 # %% [markdown] tags=["zh", "hint"]

@@ -45,9 +45,17 @@ def table_gradient(g, ids, rows):
     "09.1",
     points=3,
     catches=[
-        Mistake("overwrites instead of adding", "np.add.at(gradient, ids, g)", "gradient[ids] = g", says="repeated indices"),
-        Mistake("adds, but each row once", "np.add.at(gradient, ids, g)", "gradient[ids] += g", says="repeated indices"),
-        Mistake("divides by how often the id occurs", "return gradient", "return gradient / np.maximum(np.bincount(ids.ravel(), minlength=rows), 1)[:, None]"),
+        Mistake(
+            "overwrites instead of adding", "np.add.at(gradient, ids, g)", "gradient[ids] = g", says="repeated indices"
+        ),
+        Mistake(
+            "adds, but each row once", "np.add.at(gradient, ids, g)", "gradient[ids] += g", says="repeated indices"
+        ),
+        Mistake(
+            "divides by how often the id occurs",
+            "return gradient",
+            "return gradient / np.maximum(np.bincount(ids.ravel(), minlength=rows), 1)[:, None]",
+        ),
         Mistake("leaves the padding, id 0, out", "return gradient", "gradient[0] = 0\n    return gradient"),
     ],
 )
@@ -55,13 +63,22 @@ def the_gradient_agrees_with_differences(student, rng):
     """The gradient agrees with differences, with ids that repeat and id 0 among them."""
     table = rng.normal(size=(5, 3))
     for ids in (np.array([[4, 1, 4], [2, 1, 0]]), rng.integers(3, size=(2, 4))):
-        laboratory(lambda g, table, ids: (student.table_gradient(g, ids, 5), None), lambda table, ids: table[ids], table, ids)
+        laboratory(
+            lambda g, table, ids: (student.table_gradient(g, ids, 5), None), lambda table, ids: table[ids], table, ids
+        )
 
 
 @check(
     "09.1",
     points=1,
-    catches=[Mistake("makes a table of the ids that occur", "np.zeros((rows, g.shape[-1]))", "np.zeros((int(ids.max()) + 1, g.shape[-1]))", says="shape")],
+    catches=[
+        Mistake(
+            "makes a table of the ids that occur",
+            "np.zeros((rows, g.shape[-1]))",
+            "np.zeros((int(ids.max()) + 1, g.shape[-1]))",
+            says="shape",
+        )
+    ],
 )
 def the_table_keeps_its_size(student, rng):
     """Rows that nobody looked up are there, and 0."""
@@ -190,7 +207,11 @@ def the_direction_counts(student, rng):
         M = rng.normal(size=(10, 4)) * rng.uniform(0.1, 10, size=(10, 1))
         i = int(rng.integers(1, 10))
         found = student.neighbours(M, i, count)
-        same([int(n) for n in found] if isinstance(found, np.ndarray) else found, expected_neighbours(M, i, count), f"neighbours(M, {i}, {count})")
+        same(
+            [int(n) for n in found] if isinstance(found, np.ndarray) else found,
+            expected_neighbours(M, i, count),
+            f"neighbours(M, {i}, {count})",
+        )
 
 
 @check("09.3", points=1, catches=[Mistake("lets the padding in", "(0, i)", "(i,)")])
@@ -199,7 +220,10 @@ def padding_is_nobodys_neighbour(student, rng):
     M = rng.normal(size=(6, 3))
     M[0] = 2 * M[4]
     found = student.neighbours(M, 4, 2)
-    expect(isinstance(found, list | np.ndarray) and len(found) == 2, f"neighbours(M, 4, 2): two ids are asked; found {found!r:.60}")
+    expect(
+        isinstance(found, list | np.ndarray) and len(found) == 2,
+        f"neighbours(M, 4, 2): two ids are asked; found {found!r:.60}",
+    )
     same([int(n) for n in found], expected_neighbours(M, 4, 2), "neighbours(M, 4, 2), row 0 twice row 4")
 
 

@@ -63,7 +63,10 @@ def check_facts(student, rng, part, what):
         sizes = tuple(int(n) for n in rng.permutation(np.arange(2, 9))[:4])
         case = f"lstm_facts{(*sizes, return_sequences)}"
         found = student.lstm_facts(*sizes, return_sequences=return_sequences)
-        expect(isinstance(found, tuple | list) and len(found) == 2, f"{case}: a pair, shape and count, is asked; found {found!r:.60}")
+        expect(
+            isinstance(found, tuple | list) and len(found) == 2,
+            f"{case}: a pair, shape and count, is asked; found {found!r:.60}",
+        )
         same(found[part], facts_by_tinyllm(*sizes, return_sequences)[part], f"{case}, {what}")
 
 
@@ -71,7 +74,11 @@ def check_facts(student, rng, part, what):
     "10.1",
     points=1,
     catches=[
-        Mistake("keeps the time axis always", "(batch, time, units) if return_sequences else (batch, units)", "(batch, time, units)"),
+        Mistake(
+            "keeps the time axis always",
+            "(batch, time, units) if return_sequences else (batch, units)",
+            "(batch, time, units)",
+        ),
         Mistake("lets the four gates out", "else (batch, units)", "else (batch, 4 * units)"),
         Mistake("gives back as many features as came in", "(batch, time, units) if", "(batch, time, features) if"),
     ],
@@ -150,7 +157,9 @@ def one_step_is_tinyllms(student, rng):
     """h' and c' are what tinyllm's own step gives, for random states and weights."""
     for batch, features, units in [(4, 3, 2), (8, 1, 5)]:
         given = random_step(rng, batch, features, units)
-        close(student.step(*given), expected_step(*given), f"step with batch {batch}, {features} features, {units} units")
+        close(
+            student.step(*given), expected_step(*given), f"step with batch {batch}, {features} features, {units} units"
+        )
 
 
 @check(
@@ -166,7 +175,9 @@ def an_open_forget_gate_keeps_and_a_shut_one_forgets(student, rng):
     x, h, c, K, R, _ = random_step(rng, 3, 2, 2)
     for forget, left in [(500.0, c), (-500.0, 0 * c)]:
         b = np.repeat([-500.0, forget, 0.0, 500.0], 2)
-        close(student.step(x, h, c, K, R, b), (np.tanh(left), left), f"i shut, o open, the forget gate's bias {forget:g}")
+        close(
+            student.step(x, h, c, K, R, b), (np.tanh(left), left), f"i shut, o open, the forget gate's bias {forget:g}"
+        )
 
 
 # %% [markdown] tags=["en", "hint"]
@@ -229,7 +240,13 @@ def the_model_says_the_same_again(student, rng):
 @check(
     "10.3",
     points=1,
-    catches=[Mistake("takes every fourth column for a gate", "np.split(weight, 4, axis=-1)\n    return np.concatenate([i, f", "(weight[..., k::4] for k in range(4))\n    return np.concatenate([i, f")],
+    catches=[
+        Mistake(
+            "takes every fourth column for a gate",
+            "np.split(weight, 4, axis=-1)\n    return np.concatenate([i, f",
+            "(weight[..., k::4] for k in range(4))\n    return np.concatenate([i, f",
+        )
+    ],
 )
 def every_block_is_in_its_place(student, rng):
     """Every number is where it belongs, also with a single unit, and in an array of three axes."""
@@ -302,8 +319,15 @@ def gradient_of_both(student):
         Mistake("forgets the gradient that comes from the cell", "d = dc + dh", "d = dh"),
         Mistake("lets the forget gate see the new cell", "d * c * f", "d * new * f"),
         Mistake("gives the proposal a sigmoid's slope", "(1 - g**2)", "g * (1 - g)"),
-        Mistake("puts the shares of i and f in each other's place", "d * g * i * (1 - i), d * c * f * (1 - f)", "d * c * f * (1 - f), d * g * i * (1 - i)", says="gate block"),
-        Mistake("averages the bias over the batch", "dz.sum(axis=0)", "dz.mean(axis=0)", says="mean instead of the sum"),
+        Mistake(
+            "puts the shares of i and f in each other's place",
+            "d * g * i * (1 - i), d * c * f * (1 - f)",
+            "d * c * f * (1 - f), d * g * i * (1 - i)",
+            says="gate block",
+        ),
+        Mistake(
+            "averages the bias over the batch", "dz.sum(axis=0)", "dz.mean(axis=0)", says="mean instead of the sum"
+        ),
         Mistake("uses x where the state belongs", "h.T @ dz", "x.T @ dz", says="shape"),
     ],
 )
@@ -327,7 +351,10 @@ def the_cells_own_road(student, rng):
     K, R, b = 0 * K, 0 * R, np.repeat([-500.0, 0.0, 0.0, -500.0], 2)
     dc, dh = rng.normal(size=(2, 3, 2))
     found = student.step_gradient(dh, dc, x, h, c, K, R, b)
-    expect(isinstance(found, tuple | list) and len(found) == 6, f"step_gradient: six gradients are asked; found {found!r:.60}")
+    expect(
+        isinstance(found, tuple | list) and len(found) == 6,
+        f"step_gradient: six gradients are asked; found {found!r:.60}",
+    )
     close(found[2], 0.5 * dc, "the gradient of c, i and o shut, f = 1/2")
     close((found[0], found[1]), (0 * x, 0 * h), "the gradients of x and h, K = R = 0")
     opened = np.repeat([-500.0, 0.0, 0.0, 500.0], 2)
