@@ -179,11 +179,11 @@ for ax in (left, right):
     ax.legend()
 plt.show()
 # %% [markdown] tags=["en"]
-# The formula tells the story to the last layer. Too small, and neither signal nor gradient is left; too large, and every unit sits at
+# For s = 0.02 the formula is right to the last layer. Too small, and neither signal nor gradient is left; too large, and every unit sits at
 # $\pm 1$ while the gradient grows on its way back. Now the moons again, with twenty layers of 32, from four beginnings. The fourth is all zeros:
 # then all units of a layer are equal, get equal gradients, and stay equal. **That is what randomness is for: to make them differ.**
 # %% [markdown] tags=["zh"]
-# 一直到最后一层，公式都说中了。太小，信号和梯度都剩不下；太大，所有单元都贴在 $\pm 1$ 上，梯度却越往回传越大。现在再学一次月牙，
+# s = 0.02 时，公式一直说中到最后一层。太小，信号和梯度都剩不下；太大，所有单元都贴在 $\pm 1$ 上，梯度却越往回传越大。现在再学一次月牙，
 # 二十层，每层 32 个单元，四种起点。第四种全是零：一层里的单元彼此相同，得到的梯度也相同，于是永远相同。**随机就是为了让它们不一样。**
 # %%
 beginnings = {
