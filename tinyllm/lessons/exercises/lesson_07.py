@@ -162,7 +162,7 @@ def the_numbers_come_from_rng(student, rng):
 # 没有激活函数的几层：第一层算 $h_1 = x W_1 + b_1$，下一层算 $h_2 = h_1 W_2 + b_2$，依此类推。给出列表 `layers`，其中是各层的
 # $(W_\ell, b_\ell)$，第一层在最前。返回唯一的一对 $(W, b)$，使
 #
-# $$x W + b = h_{\text{last}} \quad \text{for every } x$$
+# $$x W + b = h_{\text{last}} \quad \text{对每个 } x$$
 #
 # 至少有一层。$W_\ell$ 的形状是 (inputs, units)，$b_\ell$ 的形状是 (units,)。
 

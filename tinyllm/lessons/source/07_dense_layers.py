@@ -172,7 +172,7 @@ for (name, start), colour in zip(starts.items(), [BLUE, GREEN, RED]):
     right.semilogy(range(1, DEPTH + 1), size[name], ".-", color=colour, label=name)
 left.semilogy((0.02 * N**0.5) ** np.arange(DEPTH + 1), ":", color="black", label="the formula for s = 0.02")
 left.set(title=f"Forward: s = 0.02 leaves {spread['s = 0.02'][-1]:.0e} of the signal", ylabel="std of a layer's output")
-right.set(title=f"Backward: at s = 0.3 the first has {size['s = 0.3'][0] / size['s = 0.3'][-1]:.0f} times the last")
+right.set(title=f"Backward: s = 0.3, the first is {size['s = 0.3'][0] / size['s = 0.3'][-1]:.0f} times the last")
 right.set(ylabel="size of the gradient of W")
 for ax in (left, right):
     ax.set(xlabel="layer", xticks=range(0, DEPTH + 1, 5))
@@ -200,8 +200,8 @@ fig, ax = plt.subplots(figsize=(7.5, 4.2), facecolor="white", layout="constraine
 for (name, curve), colour, dash in zip(curves.items(), [BLUE, GREEN, RED, PURPLE], ["-", "-", "-", "--"]):
     ax.plot(range(1, 26), curve, dash, color=colour, label=f"{name}: ends at {curve[-1]:.3f}")
 ax.axhline(np.log(2), color="black", linewidth=0.8, linestyle=":", label="ln 2: knows nothing")
-ax.set(title="Same network, same steps: only one beginning learns", xlabel="epoch", ylabel="loss", ylim=(0, 1.05))
-ax.legend(loc="center right")
+ax.set(title="Same network, same steps: only one beginning learns", xlabel="epoch", ylabel="loss", ylim=(0, 1.3))
+ax.legend(loc="upper right", ncols=2)
 plt.show()
 assert curves["Glorot"][-1] < 0.2 and min(curves[name][-1] for name in ("s = 0.02", "s = 1", "zeros")) > 0.6
 # %% [markdown] tags=["en"]

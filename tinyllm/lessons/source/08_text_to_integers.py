@@ -126,7 +126,7 @@ table([claim("S5-08", computed=padded.tolist()), claim("S9-03", computed=0 not i
 # 用一份双语小文本（写四季的 300 行）的奇数行来学，在偶数行上量。
 # %%
 lines = seasons()
-chinese, english = ([line for line in lines if line.isascii() == ascii] for ascii in (False, True))
+chinese, english = ([line for line in lines if line.isascii() == plain] for plain in (False, True))
 sizes = [256, 280, 320, 384, 448, 512, 640, 768, 896]
 tokenizers = [BPETokenizer.train(chinese[::2] + english[::2], vocab_size=size) for size in sizes]
 

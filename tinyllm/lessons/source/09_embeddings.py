@@ -37,7 +37,7 @@ BLUE, RED, GREY = "#0072B2", "#D55E00", "#555555"
 # 嵌入是一张表 $M$，形状（$V$, $E$）：$V$ 个编号各占一行，每行 $E$ 个数。查编号 $i$，就是取第 $i$ 行。把编号写成**独热**的一行：$V$ 个数，只有
 # 第 $i$ 个是 1，其余是 0；它乘 $M$，取出的正是那一行。所以对编号（批, 时间）和它们的独热行 $H$（批, 时间, $V$）：
 #
-# $$y = M[\text{ids}] = H M \qquad \text{of shape (batch, time, } E)$$
+# $$y = M[\text{ids}] = H M \qquad \text{形状为 (批, 时间, } E)$$
 #
 # 也就是说，嵌入是一个没有偏置的全连接层，输入几乎全是零；查表就是跳过这些零。
 # %%
@@ -121,7 +121,7 @@ for shift, (mask, colour) in zip((-0.2, 0.2), [(False, RED), (True, BLUE)]):
 ax.set_xticks(range(4), ["row 0: padding", "row 1", "row 2", "row 3"])
 ax.set(
     title=f"Unmasked, the padding's row moves by {moved[False][0]:.2f}; masked, by {moved[True][0]:.0f}",
-    ylabel="length of the way",
+    ylabel="distance moved",
 )
 ax.legend()
 plt.show()
@@ -220,9 +220,9 @@ assert alike > 0.7 and moved[True][0] == 0 < moved[False][0]
 # ## Try next
 # 1. Find two words that are neighbours though they mean the opposite. Why must that happen? (What company do `warm` and `cool` keep?)
 # 2. Set `reach=1`, then `reach=5`. Which neighbours become more alike in grammar, which in subject?
-# 3. Use `model.compile("sgd", ...)` and watch a row that is in no batch of an epoch. Does it stand still? And with Adam?
+# 3. Train on some of the pairs, then on others that lack a word of the first. Does its row stand still with `"sgd"`? And with Adam, which remembers?
 # %% [markdown] tags=["zh"]
 # ## 接着试试
 # 1. 找两个意思相反却互为邻居的词。为什么一定会这样？（`warm` 和 `cool` 的“朋友”有哪些？）
 # 2. 设 `reach=1`，再设 `reach=5`。哪些邻居变得语法上更像，哪些主题上更像？
-# 3. 用 `model.compile("sgd", ...)`，盯住一行不在任何一批里出现的。它会一动不动吗？换成 Adam 呢？
+# 3. 先用一部分词对训练，再用另一部分，其中少了前面的某个词。用 `"sgd"` 时它那一行会一动不动吗？换成有“记忆”的 Adam 呢？
