@@ -1,9 +1,11 @@
 """How language models are trained: sizes, batches, rates. A recipe is a name and its numbers; nothing else."""
 
 import inspect
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from tinyllm.checks import positive
 from tinyllm.models import BERT, GPT, MLPLM, Bigram, NGram, RecurrentLM
 from tinyllm.names import lookup
 
@@ -22,6 +24,7 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 NOT_SIZES = {"vocab_size", "tokenizer", "name", "seed", "dtype", "cell", "sizes"}  # of a model's arguments
+WINDOWED = {"gpt", "bert"}  # these see a window, so their context is the recipe's window
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Recipe:
     weight_decay    of matrices only (AdamW); clip: the largest norm of the whole gradient
     accumulate      batches whose gradients are added before a step: the same step with less memory
     every           steps between two looks at the validation text
-    tokens          "characters", or the size of a vocabulary of byte pairs that is learnt from the training text
+    tokens          "characters", or the size of a vocabulary of byte pairs that is learnt from the text to learn from
     lines           each line is a text of its own (names, sentences), with a boundary token before and after it
     """
 
@@ -56,9 +59,15 @@ class Recipe:
     def __post_init__(self) -> None:
         lookup("model", self.model, MODELS)
         for name in ("window", "batch", "steps", "accumulate", "every"):
+            positive(f"recipe: {name}", getattr(self, name))
+        for name in ("learning_rate", "last_rate", "warmup", "beta_2", "weight_decay", "clip"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"recipe: {name} must be a positive whole number; found {value!r}")
+            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+            if not number or (name == "learning_rate" and not value):
+                what = "a positive number" if name == "learning_rate" else "0 or a positive number"
+                raise ValueError(f"recipe: {name} must be {what}; found {value!r}")
+        if not isinstance(self.lines, bool):
+            raise ValueError(f"recipe: lines must be true or false; found {self.lines!r}")
         if self.tokens != "characters" and (not isinstance(self.tokens, int) or self.tokens < 257):
             raise ValueError(
                 f"recipe: tokens is 'characters', or a number of byte pairs' tokens above 256; found {self.tokens!r}"
@@ -126,10 +135,14 @@ def recipe(model: str, config: str = "small", **changes: Any) -> Recipe:
     """
     found = lookup(f"config of the model {model}", config, lookup("model", model, RECIPES))
     own = {each.name for each in fields(Recipe)} - {"model", "sizes"}
-    of_model = inspect.signature(MODELS[model][0]).parameters.keys() - NOT_SIZES
-    for name in changes.keys() - own - of_model:
+    arguments = inspect.signature(MODELS[model][0]).parameters
+    of_model = arguments.keys() - NOT_SIZES - ({"context"} if model in WINDOWED else set())
+    for name in sorted(changes.keys() - own - of_model):
         known = ", ".join(sorted(own | of_model))
         raise ValueError(f"recipe: the model {model} has no setting {name!r}; known: {known}")
+    for name in of_model & changes.keys():
+        if isinstance(arguments[name].default, bool) and not isinstance(changes[name], bool):
+            raise ValueError(f"recipe: {name} must be true or false; found {changes[name]!r}")
     sizes = {name: value for name, value in changes.items() if name in of_model}
     rest = {name: value for name, value in changes.items() if name in own}
     return replace(found, sizes=found.sizes | sizes, **rest)

@@ -24,7 +24,7 @@ def add_train(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.add_argument("--text", metavar="FILE", help="a UTF-8 text file")
-    train.add_argument("--model", default="gpt", help="gpt, lstm, gru, rnn, mlp or bigram (default: %(default)s)")
+    train.add_argument("--model", default="gpt", help="gpt, lstm, gru, ... (default: %(default)s; see --list)")
     train.add_argument("--config", default="small", help="a recipe by its name (default: %(default)s; see --list)")
     train.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="change numbers of the recipe")
     train.add_argument("--steps", type=int, help="the same as --set steps=...")
@@ -54,7 +54,7 @@ def add_generate(commands: Any) -> None:
     write.set_defaults(run=_generate)
 
 
-def _train(options: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace) -> int:
     from tinyllm.pretraining import train
     from tinyllm.process import keep_memory, one_blas_thread
     from tinyllm.recipes import RECIPES, recipe
@@ -63,16 +63,19 @@ def _train(options: argparse.Namespace) -> None:
         for model, configs in RECIPES.items():
             for name, each in configs.items():
                 print(f"--model {model} --config {name}: {each.steps} steps, {each.sizes}, window {each.window}")
-        return
+        return 0
     if options.text is None:
         raise ValueError("give a text: --text FILE")
     changes = dict(_setting(each) for each in options.set)
     if options.steps is not None:
         changes["steps"] = options.steps
+    chosen = recipe(options.model, options.config, **changes)
     keep_memory()
     with one_blas_thread():
-        train(options.text, recipe(options.model, options.config, **changes), options.out, options.seed, options.resume)
-    print(f"the model is in {os.path.join(options.out, 'model')}: tinyllm generate {options.out}")
+        metrics = train(options.text, chosen, options.out, options.seed, options.resume)
+    if "validation_nats" in metrics:
+        print(f"the model is in {os.path.join(options.out, 'model')}: tinyllm generate {options.out}")
+    return 0 if metrics.get("steps", chosen.steps) >= chosen.steps else 130  # stopped by Ctrl-C: no success
 
 
 def _setting(text: str) -> tuple[str, Any]:
