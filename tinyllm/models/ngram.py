@@ -117,7 +117,7 @@ class NGram(CausalLM):
         found = np.zeros(ids.shape, np.int64)
         for back in range(k - 1, -1, -1):
             earlier = np.full(ids.shape, self.vocab_size, np.int64)
-            earlier[:, back:] = ids[:, : ids.shape[1] - back]
+            earlier[:, back:] = ids[:, : max(0, ids.shape[1] - back)]
             found = found * self.base + earlier
         return found
 
