@@ -246,7 +246,8 @@ def test_the_command_line_lists_trains_and_writes(text, tmp_path, capsys):
     written = capsys.readouterr().out
     assert written.startswith("In spring") and len(written) == len("In spring") + 21
     assert main(["generate", run, "--prompt", "\x00"]) == 1
-    assert "the model's vocabulary lacks '\\x00'" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "the model's vocabulary lacks '\\x00'" in shown.err and not shown.out
     assert main(["generate", run, "--temperature", "0"]) == 1
     assert "temperature must be positive" in capsys.readouterr().err
 

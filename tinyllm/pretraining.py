@@ -51,7 +51,7 @@ def train(
     """
     out = Path(out)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"train: seed must be a whole number, 0 or more; found {seed!r}")
+        raise ValueError(f"seed must be a whole number, 0 or more; found {seed!r}")
     lines = datasets.load_text(text)
     prepare = _separate_lines if recipe.lines else _running_text
     tokenizer, data, judge = prepare(lines, recipe, seed)
@@ -94,7 +94,6 @@ class Watch(Callback):
     def on_train_begin(self, logs=None):
         self.began, self.looked, self.fresh = time.process_time(), 0.0, 0
         self.metrics["steps"] = 0
-        self.prompt = [self.model.tokenizer.encode("\n")[0]]  # a new line begins: every text has one
         self.started, self.tokens_before = time.perf_counter(), self.data.tokens
 
     def set_state(self, state):
@@ -141,8 +140,7 @@ class Watch(Callback):
                 flush=True,
             )
             if isinstance(self.model, CausalLM):
-                sample = self.model.generate(self.prompt, SAMPLE, temperature=0.8, seed=epoch)
-                print(_indented(str(sample).lstrip()), flush=True)
+                print(_sample(self.model, seed=epoch), flush=True)
         self.looked += time.perf_counter() - before
 
     def on_train_end(self, logs=None):
@@ -173,7 +171,7 @@ class Watch(Callback):
         model.save(self.out / "model")
         self._write()
         if self.verbose:
-            print(f"counted: validation {loss:.4f} nats")
+            print(f"counted: validation {loss:.4f} nats\n{_sample(model, seed=0)}")
 
     def _speed(self) -> tuple[float, float]:
         """(tokens a second, seconds a step) of training alone."""
@@ -275,11 +273,11 @@ def _check_folder(out: Path, settings: dict[str, Any], resume: bool) -> None:
     if not path.exists():
         return
     if not resume:
-        raise FileExistsError(f"train: '{out}' holds a run already; resume it, or choose another folder")
+        raise FileExistsError(f"'{out}' holds a run already; resume it, or choose another folder")
     try:
         before = dict(json.loads(path.read_bytes())["settings"])
     except (ValueError, KeyError, TypeError):
-        raise ValueError(f"train: '{path}' was not written by train, or is damaged; choose another folder") from None
+        raise ValueError(f"'{path}' was not written by train, or is damaged; choose another folder") from None
     _check_settings(out, before, settings)
 
 
@@ -287,12 +285,14 @@ def _check_settings(out: Path, before: dict[str, Any], settings: dict[str, Any])
     """ValueError where the run in this folder had other settings."""
     for name, value in json.loads(json.dumps(settings)).items():
         if before.get(name) != value:
-            raise ValueError(f"train: the run in '{out}' has {name}={before.get(name)!r:.60}, not {value!r:.60}")
+            raise ValueError(f"the run in '{out}' has {name}={before.get(name)!r:.60}, not {value!r:.60}")
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-def _indented(text: str) -> str:
+def _sample(model: CausalLM, seed: int) -> str:
+    """What the model writes behind a new line, which every text has."""
+    text = str(model.generate("\n", SAMPLE, temperature=0.8, seed=seed)).lstrip()
     return "\n".join(f"    | {line}" for line in text.split("\n"))

@@ -103,7 +103,8 @@ def _generate(options: argparse.Namespace) -> None:
     if options.temperature is None:
         options.temperature = 1.0 if options.greedy else 0.8
     names = ("max_tokens", "greedy", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed")
+    pieces = model.stream(options.prompt, **{name: getattr(options, name) for name in names})  # or it is refused here
     print(options.prompt.lstrip("\n"), end="", flush=True)
-    for piece in model.stream(options.prompt, **{name: getattr(options, name) for name in names}):
+    for piece in pieces:
         print(piece, end="", flush=True)
     print()
