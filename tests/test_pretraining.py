@@ -126,7 +126,7 @@ def test_a_run_that_ended_before_its_first_look_is_not_resumed_with_another_text
     interrupt_at(3, monkeypatch)
     train(text, SMALL, tmp_path / "run", verbose=False)
     text.write_text(TEXT[::-1], encoding="utf-8")  # as long, and with the same characters
-    with pytest.raises(ValueError, match="the run in .* has text_sha256="):
+    with pytest.raises(ValueError, match=r"the run in .* has text_sha256="):
         train(text, SMALL, tmp_path / "run", resume=True, verbose=False)
 
 

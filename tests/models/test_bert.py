@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from tests.models.test_lm_kinds import IDS, V, shaken
 from tinyllm.corpus import IGNORED, Blanks
 from tinyllm.losses import SparseCategoricalCrossentropy
 from tinyllm.models import BERT, load_model
-from tests.models.test_lm_kinds import IDS, V, shaken
 
 
 def test_bert_reads_in_both_directions_and_never_answers_with_a_blank():

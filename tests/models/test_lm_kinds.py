@@ -74,7 +74,7 @@ def test_a_state_is_not_carried_from_one_part_of_a_batch_to_another():
     model = RecurrentLM(V, "lstm", 4, 5, carry=True)
     model.compile("adam", SparseCategoricalCrossentropy(from_logits=True))
     model.accumulate = 3
-    with pytest.raises(ValueError, match="accumulate: a part of a batch cannot carry the state of another"):
+    with pytest.raises(ValueError, match="accumulate: a part of a batch cannot carry on the state of another"):
         model.train_step(IDS[:, :-1], IDS[:, 1:])
 
 

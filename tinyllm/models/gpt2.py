@@ -69,7 +69,8 @@ def load_gpt2(folder: Any) -> GPT:
             raise ValueError(f"model.safetensors: '{_theirs(name)}' is {value.shape}; config.json says {weight.shape}")
         weight.data = value.astype(np.float32)
     known = {_theirs(name) for name in model.named_weights}
-    left = [name for name in tensors if name.removeprefix("transformer.") not in known and not name.endswith(NO_WEIGHTS)]
+    weights = (name for name in tensors if not name.endswith(NO_WEIGHTS))
+    left = [name for name in weights if name.removeprefix("transformer.") not in known]
     if left:
         raise ValueError(f"model.safetensors: '{left[0]}' is left over; config.json describes a model without it")
     vocab, merges = (os.path.join(folder, name) for name in ("vocab.json", "merges.txt"))

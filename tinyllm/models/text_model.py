@@ -52,7 +52,7 @@ class TextModel(Model):
         if len(x) % self.accumulate:
             raise ValueError(f"accumulate: {len(x)} rows do not divide into {self.accumulate} equal parts")
         if self.carry:
-            raise ValueError("accumulate: a part of a batch cannot carry the state of another; leave out carry, or this")
+            raise ValueError("accumulate: a part of a batch cannot carry on the state of another; leave one out")
         total, predictions = 0.0, []
         for w in self.trainable_weights:
             w.grad = None
