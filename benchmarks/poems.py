@@ -14,6 +14,7 @@ with three seeds, each for at least 200 verses, from an empty line on.
 import argparse
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tinyllm.datasets import load_text
@@ -43,8 +44,8 @@ def row(name: str, nats: str, text: str, lengths: list[int], source: set[str] | 
     return f"{name:<42}{nats:>9}{len(verses):>8}" + "".join(f"{each:>12}" for each in shares)
 
 
-def share(true: object) -> str:
-    found = list(true)  # type: ignore[call-overload]
+def share(true: Iterable[bool]) -> str:
+    found = list(true)
     return f"{sum(found) / len(found):.1%}" if found else "-"
 
 

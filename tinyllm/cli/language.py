@@ -75,6 +75,9 @@ def _train(options: argparse.Namespace) -> int:
         metrics = train(options.text, chosen, options.out, options.seed, options.resume)
     if "validation_nats" in metrics:
         print(f"the model is in {os.path.join(options.out, 'model')}: tinyllm generate {options.out}")
+        if metrics["best_validation_nats"] < metrics["validation_nats"]:
+            last = os.path.join(options.out, "last")
+            print(f"that of the last step, which has learnt more by heart: tinyllm generate {last}")
     return 0 if metrics.get("steps", chosen.steps) >= chosen.steps else 130  # stopped by Ctrl-C: no success
 
 
