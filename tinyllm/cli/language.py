@@ -10,6 +10,7 @@ TRAIN = """examples:
   tinyllm train --text poems.txt                                 a small GPT, by character
   tinyllm train --text poems.txt --model lstm --out poems        an LSTM, into the folder poems
   tinyllm train --text poems.txt --model lstm --out poems --resume     go on after Ctrl-C or a power cut
+  tinyllm train --text poems.txt --model lstm --config poems     a collection of poems, or other short lines
   tinyllm train --text names.txt --model gru --config makemore   one name a line
   tinyllm train --text play.txt --config nanogpt-cpu --set steps=500 dropout=0.1
 """
