@@ -36,7 +36,7 @@ class Recipe:
     weight_decay    of matrices only (AdamW); clip: the largest norm of the whole gradient
     accumulate      batches whose gradients are added before a step: the same step with less memory
     every           steps between two looks at the validation text
-    tokens          "characters", or the size of a vocabulary of byte pairs that is learnt from the text to learn from
+    tokens          "characters", or the size of a vocabulary of byte pairs, learnt from what is not held out
     lines           each line is a text of its own (names, sentences), with a boundary token before and after it
     """
 
