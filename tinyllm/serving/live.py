@@ -63,14 +63,12 @@ def watch(live: Live, path: Any, seconds: float, stop: threading.Event) -> threa
     return thread
 
 
-def stamp(path: Any) -> tuple:
-    """What changes when the files of a model do: names, sizes and times."""
-    found = []
-    for folder, _, names in os.walk(path) if os.path.isdir(path) else [(os.path.dirname(path), [], [str(path)])]:
-        for name in names:
-            try:
-                info = os.stat(os.path.join(folder, name))
-            except OSError:  # gone in the meantime
-                continue
-            found.append((os.path.join(folder, name), info.st_size, info.st_mtime_ns, info.st_ino))
-    return tuple(sorted(found))
+def stamp(path: Any) -> tuple | None:
+    """What changes when a model is saved anew: of a folder, its manifest, which is written last and names the rest."""
+    inside = os.path.join(path, "model")
+    folder = inside if os.path.isdir(inside) else path
+    try:
+        info = os.stat(os.path.join(folder, "manifest.json") if os.path.isdir(folder) else folder)
+    except OSError:  # not there now
+        return None
+    return info.st_mtime_ns, info.st_size, info.st_ino

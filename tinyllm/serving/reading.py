@@ -26,21 +26,22 @@ def read_body(body: bytes, schema: type[B], example: str) -> B:
     found = _parse(body, example)
     if not isinstance(found, dict):
         raise Problem.bad(f"the body is {_kind(found)}; send a JSON object such as {example}", "#")
+    unknown = next((name for name in found if name not in schema.model_fields), None)
+    if unknown is not None:
+        known = ", ".join(schema.model_fields)
+        raise Problem.bad(f"unknown member {_short(unknown)}; this route knows {known}", "#/" + _pointed(unknown))
     try:
         return schema.model_validate(found)
     except ValidationError as error:
-        raise _problem(error, found, schema, example) from None
+        raise _problem(error, found, example) from None
 
 
-def _problem(error: ValidationError, found: dict[str, Any], schema: type[Body], example: str) -> Problem:
+def _problem(error: ValidationError, found: dict[str, Any], example: str) -> Problem:
     """The first thing that is wrong, as a sentence."""
     first = error.errors(include_url=False, include_input=False)[0]
     path = first["loc"]
     name = str(path[0]) if path else ""
     pointer = "#" + "".join("/" + _pointed(str(part)) for part in path if not _branch(part))
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(schema.model_fields)
-        return Problem.bad(f"unknown member {_short(name)}; this route knows {known}", pointer)
     if first["type"] == "missing":
         return Problem.bad(f"the member '{name}' is missing; send a JSON object such as {example}", pointer)
     value = found.get(name)
@@ -53,14 +54,19 @@ def _problem(error: ValidationError, found: dict[str, Any], schema: type[Body], 
         "float_type": "be a number",
         "bool_type": "be true or false",
         "list_type": "be a list of strings",
-        "greater_than_equal": f"be at least {context.get('ge')}",
-        "less_than_equal": f"be at most {context.get('le')}",
+        "greater_than_equal": f"be at least {_plain(context.get('ge'))}",
+        "less_than_equal": f"be at most {_plain(context.get('le'))}",
         "string_too_long": f"have at most {context.get('max_length')} characters",
         "string_too_short": "not be empty",
         "too_long": f"have at most {context.get('max_length')} entries",
         "string_unicode": "hold whole characters, not one half of a surrogate pair",
     }.get(first["type"], first["msg"])
     return Problem.bad(f"'{name}' must {wanted}; found {_kind(value)}", pointer)
+
+
+def _plain(bound: Any) -> Any:
+    """A bound as one writes it: 1, not 1.0."""
+    return f"{bound:g}" if isinstance(bound, float) else bound
 
 
 def _branch(part: Any) -> bool:

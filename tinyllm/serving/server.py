@@ -39,9 +39,9 @@ def serve(
     from_disk = isinstance(model_or_path, str | os.PathLike)
     if reload and not from_disk:
         raise ValueError("serve: reload watches a folder or file; found a model in memory")
+    transport = _transport()
     app = create_app(_loaded(model_or_path) if from_disk else model_or_path, generations, deadline)
     from tinyllm.serving.live import watch
-    from tinyllm.serving.transport import close, drained_on_signals
 
     service, stop = app.extensions["tinyllm"], threading.Event()
     with one_blas_thread():
@@ -50,12 +50,12 @@ def serve(
             if reload:
                 watch(service.live, model_or_path, reload, stop)
             print(_greeting(service, url), flush=True)
-            with drained_on_signals(server, service.live, grace):
+            with transport.drained_on_signals(server, service.live, grace):
                 server.run()  # returns on Ctrl-C, and when all is drained
         finally:
             stop.set()
             server.task_dispatcher.shutdown()
-            close(server)
+            transport.close(server)
     print("stopped", flush=True)
 
 
@@ -70,13 +70,12 @@ def running_server(
     Leaving the block finishes the requests at work, then closes every connection. Raises what create_app does at once,
     and OSError on entering when the address cannot be had.
     """
+    _transport()
     return _running(create_app(model, generations, deadline), host, port, generations + SPARE)
 
 
 @contextmanager
 def _running(app: Any, host: str, port: int, threads: int) -> Iterator[str]:
-    from tinyllm.serving.transport import close
-
     with one_blas_thread():
         server, url = _listen(app, host, port, threads)
         loop = threading.Thread(target=server.run, name="tinyllm-server", daemon=True)
@@ -85,7 +84,7 @@ def _running(app: Any, host: str, port: int, threads: int) -> Iterator[str]:
             yield url
         finally:
             server.task_dispatcher.shutdown()
-            server.trigger.pull_trigger(lambda: close(server))
+            server.trigger.pull_trigger(lambda: _transport().close(server))
             loop.join(5)
 
 
@@ -95,15 +94,21 @@ def _loaded(path: Any) -> Any:
     return load(path)
 
 
+def _transport() -> Any:
+    try:
+        from tinyllm.serving import transport
+    except ImportError as error:
+        raise ImportError(f"serving needs more packages ({error}): pip install 'tinyllm-numpy[serve]'") from None
+    return transport
+
+
 def _listen(app: Any, host: str, port: int, threads: int) -> tuple[Any, str]:
     """A server that already accepts connections, and its base URL."""
-    from tinyllm.serving.transport import listen
-
     # waitress starts its threads before it binds, and leaves them behind if it cannot: so bind first.
     listener = _bind(host, port)
     address = ASK_AT.get(host, host)
     address = f"[{address}]" if ":" in address else address
-    return listen(app, listener, threads, address), f"http://{address}:{listener.getsockname()[1]}"
+    return _transport().listen(app, listener, threads, address), f"http://{address}:{listener.getsockname()[1]}"
 
 
 def _bind(host: str, port: int) -> socket.socket:

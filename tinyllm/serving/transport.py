@@ -44,7 +44,44 @@ class LastTask(WSGITask):
 
 
 class Channel(HTTPChannel):
+    """A connection that is watched while a request is answered.
+
+    A client that closes its sending side has perhaps gone, and perhaps only said its last word: nothing long is written
+    for it any more, but an answer that is ready is sent.
+    """
+
     task_class, error_task_class = LastTask, ProblemTask
+    over = False  # the client sends no more
+
+    def handle_read(self) -> None:
+        if not self.requests:
+            return super().handle_read()
+        try:
+            data = self.socket.recv(self.adj.recv_bytes)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return self.handle_close()
+        if data:
+            self.last_activity = time.time()
+            self.received(data)
+        else:
+            self.over = True
+        return None
+
+    def readable(self) -> bool:
+        return not self.over and super().readable()
+
+    def writable(self) -> bool:
+        return (self.over and not self.requests) or super().writable()
+
+    def handle_write(self) -> None:
+        super().handle_write()
+        if self.over and self.connected and not self.requests and not self.total_outbufs_len:
+            self.handle_close()
+
+    def check_client_disconnected(self) -> bool:
+        return self.over or super().check_client_disconnected()
 
 
 class Dispatcher(ThreadedTaskDispatcher):
@@ -57,7 +94,7 @@ class Dispatcher(ThreadedTaskDispatcher):
         self.set_thread_count(threads)
 
     def add_task(self, task: Any) -> None:
-        if task.requests[0].path in QUICK:
+        if getattr(task.requests[0], "path", None) in QUICK:  # what is no request has no path
             self.quick.add_task(task)
         else:
             super().add_task(task)
