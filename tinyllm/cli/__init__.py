@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
-from tinyllm.cli import claims, exercises, gradcheck, language, lessons
+from tinyllm.cli import claims, exercises, gradcheck, language, lessons, serving
 
 __all__ = ["main"]
 
@@ -45,12 +45,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     tour.add_argument("--out", metavar="DIR", default="tour", help="where the models are saved (default: %(default)s)")
     tour.set_defaults(run=_tour)
 
-    serve = commands.add_parser("serve", help="answer HTTP requests with a saved model")
-    serve.add_argument("model", metavar="MODEL", help="a folder, .keras or .h5 file that model.save() wrote")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
-    serve.set_defaults(run=_serve)
-
+    serving.add_serve(commands)
+    serving.add_ask(commands)
+    serving.add_bench(commands)
     language.add_train(commands)
     language.add_generate(commands)
     claims.add_claims(commands)
@@ -74,9 +71,3 @@ def _tour(options: argparse.Namespace) -> None:
     from tinyllm.tour import tour
 
     tour(options.text, options.plot, options.out)
-
-
-def _serve(options: argparse.Namespace) -> None:
-    from tinyllm.serving import serve
-
-    serve(options.model, host=options.host, port=options.port)
