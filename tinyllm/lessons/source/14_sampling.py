@@ -16,7 +16,7 @@ import numpy as np
 
 from tinyllm import datasets
 from tinyllm.generation import Sampling, beam_search, distinct, distribution, generate
-from tinyllm.lessons import claim, table
+from tinyllm.lessons import claim
 from tinyllm.models import Bigram, NGram
 from tinyllm.ops import softmax
 from tinyllm.preprocessing.tokenizers import CharacterTokenizer
@@ -119,7 +119,7 @@ def min_p(p, share):
 for f, name, value in [(top_k, "top_k", 2), (top_p, "top_p", 0.8), (min_p, "min_p", 0.25)]:
     assert np.allclose(f(p, value), distribution(z, **{name: value}))
     print(f"{name} = {value}: {f(p, value).round(3)}")
-sure, unsure = softmax(3.0 - 2.5 * np.arange(10)), softmax(1.0 - 0.1 * np.arange(10))
+sure, unsure = softmax(-1.5 * np.arange(10)), softmax(-0.1 * np.arange(10))
 fig, axes = plt.subplots(2, 3, figsize=(10, 5), facecolor="white", layout="constrained", sharey="row")
 for row, (model, full) in zip(axes, [("sure", sure), ("unsure", unsure)]):
     for ax, (f, name, value) in zip(row, [(top_k, "top-k", 4), (top_p, "top-p", 0.9), (min_p, "min-p", 0.1)]):
@@ -148,7 +148,7 @@ model = NGram(letters.vocab_size, order=5, tokenizer=letters)
 model.count(np.array(letters.encode(text)))
 
 
-def measured(settings, seeds=range(3)):
+def measured(settings, seeds=range(2)):
     """(surprise, distinct) of texts of 300 characters, and the first text."""
     found = [generate(model, "The ", 300, Sampling(**settings), seed=seed) for seed in seeds]
     logs = [model.scores(np.array([each.prompt + each.ids]))[0] for each in found]
@@ -162,3 +162,69 @@ rows |= {"top-k 3": {"top_k": 3}, "top-p 0.9": {"top_p": 0.9}, "min-p 0.1": {"mi
 results = {name: measured(settings) for name, settings in rows.items()}
 for name in ("greedy", "penalty 1.3", "tau 0.3", "top-p 0.9", "tau 1.0", "tau 1.6"):
     print(f"{name:12}", repr(results[name][2][:90]))
+# %%
+pieces = [text[i : i + 300] for i in range(0, len(text) - 300, 300)]
+corpus = model.nats(np.array(letters.encode(text))), np.mean([distinct(each, 4) for each in pieces])
+fig, ax = plt.subplots(figsize=(7.5, 4.8), facecolor="white", layout="constrained")
+path = np.array([results[name][:2] for name in rows if name.startswith("tau")])
+ax.plot(*path.T, "o-", color=BLUE, label="temperature 0.1 to 1.6")
+ax.plot(*corpus, "*", color="black", markersize=14, label="the corpus itself")
+places = {"greedy": (8, -4), "penalty 1.3": (8, -4), "top-k 3": (4, -14), "top-p 0.9": (8, -6), "min-p 0.1": (-12, 9)}
+places |= {"tau 0.1": (8, -2), "tau 0.3": (8, -4), "tau 0.7": (-46, -8), "tau 1.0": (-10, 8), "tau 1.6": (-14, -16)}
+for name, place in places.items():
+    colour = BLUE if name.startswith("tau") else RED
+    ax.plot(*results[name][:2], "o" if colour == BLUE else "s", color=colour)
+    ax.annotate(name, results[name][:2], place, textcoords="offset points", color=colour)
+ax.set(
+    title="Every setting pays for variety with surprise",
+    xlabel="surprise, nats per character",
+    ylabel="distinct, n = 4",
+)
+ax.legend(loc="lower right")
+plt.show()
+print("penalty 2 for token 1:", distribution(z, repetition_penalty=2, seen=[1]).round(3))
+print("3 added to all logits:", distribution(z + 3, repetition_penalty=2, seen=[1]).round(3))
+
+# %% [markdown] tags=["en"]
+# ## The most probable text
+# Greedy takes the best *step*. The best *text* may begin with the second best. A small tree: first a, b or c with 0.5, 0.4, 0.1;
+# after a come x, y, z with 0.4, 0.3, 0.3, after b with 0.9, 0.05, 0.05. Greedy goes to a and reaches $0.5 \cdot 0.4 = 0.20$; by way of b it
+# is $0.4 \cdot 0.9 = 0.36$. **Beam search** keeps the best $B$ beginnings at every step: $B = 1$ is greedy.
+# %% [markdown] tags=["zh"]
+# ## 概率最高的文本
+# 贪心取的是最好的*一步*，而最好的*整段*也许要从第二好的一步走起。一棵小树：第一步 a、b、c 的概率是 0.5、0.4、0.1；
+# a 之后 x、y、z 是 0.4、0.3、0.3，b 之后是 0.9、0.05、0.05。贪心走 a，得 $0.5 \cdot 0.4 = 0.20$；
+# 走 b 却有 $0.4 \cdot 0.9 = 0.36$。**束搜索**每一步都留下最好的 $B$ 个开头：$B = 1$ 就是贪心。
+# %%
+chances = {"start": {"a": 0.5, "b": 0.4, "c": 0.1}, "a": {"x": 0.4, "y": 0.3, "z": 0.3}}
+chances |= {"b": {"x": 0.9, "y": 0.05, "z": 0.05}, "c": {"x": 0.34, "y": 0.33, "z": 0.33}}
+names = ["start", *"abcxyz"]
+tree = Bigram(vocab_size=len(names), dtype="float64")
+tree.build((None, 1))
+tree.set_weights([np.log([[chances.get(a, {}).get(b, 1e-12) for b in names] for a in names])])
+for beams in (1, 2):
+    best = beam_search(tree, [0], max_tokens=2, beams=beams)[0]
+    print(f"{beams} beam(s): {[names[i] for i in best.ids]} with probability {np.exp(best.log_probability):.2f}")
+for beams in (1, 2, 4, 16):
+    best = beam_search(model, "The ", 30, beams=beams)[0]
+    print(f"{beams:2} beam(s): ln P = {best.log_probability:.2f}  {best.text!r}")
+claim("S9-02")
+# %% [markdown] tags=["en"]
+# ## What was found
+# Greedy text went in circles, hot text fell apart, and the corpus lies between; a temperature near 0.7 or a cut came closest to it. The
+# **repetition penalty** (a seen token's logit is divided by it, a negative one multiplied) did little here: it is made for words, and after a
+# few lines every *letter* has been seen. And it is the only setting that changes when a number is added to all logits: see the two printed lines.
+# Beams found more and more probable texts, but a probable text is not a good one: it says the river, again and again.
+#
+# **Try next.** 1. Draw with `top_p=0.9` and `temperature=1.6` together. Which is applied first, and what does it save?
+# 2. Give `beam_search` a `stop="\n"` and the `length_penalty` 0, then 1. Which finds the shorter sentence, and why?
+# 3. Plot `results` again with `order=3` in `NGram`. Does greedy choice still go in circles?
+# %% [markdown] tags=["zh"]
+# ## 有什么发现
+# 贪心写的原地打转，温度太高就散架，语料在两者之间；温度 0.7 左右，或者截断，离它最近。**重复惩罚**（出现过的词元，logit 除以它；
+# 负的则乘以它）在这里几乎没用：它是给词设计的，而写不了几行，每个*字母*都出现过了。它还是唯一会受“所有 logits 加同一个数”影响的设置：
+# 请看印出的那两行。束越宽，找到的文本概率越高；但概率高不等于写得好：说来说去都是那条河。
+#
+# **接着试试。** 1. 同时用 `top_p=0.9` 和 `temperature=1.6` 抽样。哪个先起作用？它挽救了什么？
+# 2. 给 `beam_search` 加上 `stop="\n"`，`length_penalty` 先取 0，再取 1。哪个找到的句子短？为什么？
+# 3. 把 `NGram` 改成 `order=3`，重画 `results`。贪心还会打转吗？
