@@ -169,8 +169,8 @@ fig, ax = plt.subplots(figsize=(7.5, 4.8), facecolor="white", layout="constraine
 path = np.array([results[name][:2] for name in rows if name.startswith("tau")])
 ax.plot(*path.T, "o-", color=BLUE, label="temperature 0.1 to 1.6")
 ax.plot(*corpus, "*", color="black", markersize=14, label="the corpus itself")
-places = {"greedy": (8, -4), "penalty 1.3": (8, -4), "top-k 3": (4, -14), "top-p 0.9": (8, -6), "min-p 0.1": (-12, 9)}
-places |= {"tau 0.1": (8, -2), "tau 0.3": (8, -4), "tau 0.7": (-46, -8), "tau 1.0": (-10, 8), "tau 1.6": (-14, -16)}
+places = {"greedy": (8, -4), "penalty 1.3": (8, -4), "top-k 3": (4, -14), "top-p 0.9": (8, -6), "min-p 0.1": (-56, -8)}
+places |= {"tau 0.1": (8, -2), "tau 0.3": (8, -4), "tau 0.7": (-50, 12), "tau 1.0": (-10, 8), "tau 1.6": (-14, -16)}
 for name, place in places.items():
     colour = BLUE if name.startswith("tau") else RED
     ax.plot(*results[name][:2], "o" if colour == BLUE else "s", color=colour)
