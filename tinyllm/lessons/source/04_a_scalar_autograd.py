@@ -24,16 +24,16 @@ from tinyllm.visualize import graph, trace
 # Let $L$ be the number at the end, and $y = f(a, b)$ one step on the way to it. Write $g = \partial L / \partial y$ for what has arrived at $y$. The chain rule
 # hands it on, and where a number was used several times, everything that arrives is added up:
 #
-# $$\frac{\partial L}{\partial a} = \sum_{y \text{ made from } a} \frac{\partial L}{\partial y} \cdot \frac{\partial y}{\partial a}$$
+# $$\frac{\partial L}{\partial a} = \sum_{y \text{ uses } a} \frac{\partial L}{\partial y} \cdot \frac{\partial y}{\partial a}$$
 #
-# So each step needs to remember two things: its **parents** (here $a$ and $b$), and one **slope** for each of them ($\partial y / \partial a$, $\partial y / \partial b$).
-# All of these are plain numbers here; lesson 5 makes them arrays.
+# So each step remembers two things: its **parents** ($a$ and $b$), and one **slope** for each ($\partial y / \partial a$, $\partial y / \partial b$). All are
+# plain numbers here; lesson 5 makes them arrays.
 # %% [markdown] tags=["zh"]
 # ## 想法
 # 设 $L$ 是最后那个数，$y = f(a, b)$ 是通往它的一步。用 $g = \partial L / \partial y$ 表示已经传到 $y$ 的梯度。链式法则把它继续往回传；
 # 一个数若被用了几次，传来的各份就加起来：
 #
-# $$\frac{\partial L}{\partial a} = \sum_{y \text{ 由 } a \text{ 算出}} \frac{\partial L}{\partial y} \cdot \frac{\partial y}{\partial a}$$
+# $$\frac{\partial L}{\partial a} = \sum_{y \text{ 用到 } a} \frac{\partial L}{\partial y} \cdot \frac{\partial y}{\partial a}$$
 #
 # 所以每一步只要记住两样东西：它的**父节点**（这里是 $a$ 和 $b$），以及对每个父节点的**斜率**（$\partial y / \partial a$、$\partial y / \partial b$）。
 # 本课里它们都是普通的数；第 5 课把它们变成数组。
@@ -49,8 +49,6 @@ def newest_first(root):
 
 
 class Value:
-    """A number that remembers what it was made from."""
-
     clock = count()
 
     def __init__(self, data, parents=(), slopes=()):
@@ -124,12 +122,11 @@ graph(loss, rules=True, names=dict(zip("wxb", leaves)))
 
 # %% [markdown] tags=["en"]
 # Data ran from top to bottom, gradients come from bottom to top. `value` is what the node holds, `grad` is what has arrived at it, and
-# each last line is one slope times what arrived. Ours is the same graph, with one difference: the library keeps the **rule**
-# (`g * (1 - y * y)`) and works out the slope on the way back, because for arrays there would be far too many slopes to store.
+# each last line is one slope times what arrived. Ours is the same graph, but for one thing: the library keeps the **rule**, such as
+# `g * (1 - y * y)`, and works out the slope on the way back: arrays would have far too many slopes to store.
 # %% [markdown] tags=["zh"]
 # 数据从上往下算，梯度从下往上传。`value` 是节点的值，`grad` 是传到它的梯度，每个框的最后一行就是“斜率乘传来的梯度”。
-# 我们自己的图和它一样，只有一处不同：库里存的是**规则**（`g * (1 - y * y)`），往回走时才算斜率，因为对数组来说，
-# 斜率太多，存不下。
+# 我们自己的图和它一样，只有一处不同：库里存的是**规则**，例如 `g * (1 - y * y)`，往回走时才算斜率：数组的斜率太多，存不下。
 # %% [markdown] tags=["en"]
 # ## Why the order matters
 # A diamond: $u = x^2$ is used twice, $L = u + 3u = 4x^2$, so $\partial L / \partial x = 8x = 24$ at $x = 3$. A node may hand on what has arrived
@@ -138,8 +135,7 @@ graph(loss, rules=True, names=dict(zip("wxb", leaves)))
 # %% [markdown] tags=["zh"]
 # ## 顺序为什么要紧
 # 一个菱形：$u = x^2$ 用了两次，$L = u + 3u = 4x^2$，所以在 $x = 3$ 处 $\partial L / \partial x = 8x = 24$。一个节点必须等**所有**梯度都到齐，
-# 才能往下传，也就是排在所有由它算出的节点之后。“最新的先走”正好做到这一点。下面还试了另一种顺序：从 $L$ 往下走，先遇到谁就先处理谁。
-# 这样 $u$ 排在 $3u$ 前面，传得太早了。
+# 才能往下传，也就是排在所有由它算出的节点之后：“最新的先走”。下面还试了另一种顺序：从 $L$ 往下，先遇到谁就先处理谁。这样 $u$ 传得太早了。
 # %%
 def as_met(root):
     order = [root]
@@ -163,22 +159,16 @@ print(*trace(diamond(leaf), names={"x": leaf}), sep="\n")
 # %% [markdown] tags=["en"]
 # Look for `there now`: at $u$ (`%2`) first 1 arrives, then 3 more, and only then is it the turn of $u$. Could one not hand on each piece by
 # itself, as soon as it comes? That is right, and hopeless: sixty diamonds in a row have $2^{60}$ paths. Visiting every node once
-# adds them all up in 61 steps, and a chain of 100,000 operations needs no more than a loop.
+# adds them all up in 61 steps. (And a loop, not recursion, goes down: Python would give up after 1,000 calls.)
 # %% [markdown] tags=["zh"]
 # 请找 `there now`：在 $u$（`%2`）处，先到 1，再到 3，然后才轮到 $u$ 自己。能不能来一份就传一份？结果是对的，但没有希望算完：
-# 六十个菱形连起来，有 $2^{60}$ 条路。每个节点只走一次，61 步就把它们全加起来了；十万个运算的长链，也不过是一个循环。
+# 六十个菱形连起来，有 $2^{60}$ 条路。每个节点只走一次，61 步就把它们全加起来了。（往下走用的是循环而不是递归：Python 递归一千层就放弃了。）
 # %%
 x = y = Value(1.0)
 for _ in range(60):
     y = y + y
 y.backward()
 print(f"{len(newest_first(y))} nodes, {x.grad:.0f} paths")
-
-x = y = Value(0.0)
-for _ in range(100_000):
-    y = y + 1e-5
-y.backward()
-print(f"a chain of 100,000: value {y.data:.6f}, gradient {x.grad}")
 
 # %% [markdown] tags=["en"]
 # ## Why is my gradient doubled? Why is it zero?
@@ -192,13 +182,13 @@ print(f"a chain of 100,000: value {y.data:.6f}, gradient {x.grad}")
 # 都要把梯度清零。梯度为零（库里是 `None`），原因有三种。数被**断开**了：用光秃秃的数值新建节点，线索就断在那里。它和结果**没有关系**。
 # 或者函数在那里是**平**的：tanh 在 20 处精确到最后一位就是 1，斜率正好是 0，它前面的一切都学不到东西。
 # %%
-w, unused, x = Value(0.8), Value(1.0), Value(-1.5)
+w, unused, far, x = Value(0.8), Value(1.0), Value(20.0), Value(-1.5)
 loss = off(w, x, 0.3)
 loss.backward()
 print("once ", w.grad)
 loss.backward()
 print("twice", w.grad, "  no part:", unused.grad)
-w, far = Value(0.8), Value(20.0)
+w = Value(0.8)
 off(Value(w.data), x, 0.3).backward()  # the way on is cut: this is another leaf
 far.tanh().backward()
 leaf = Tensor(3.0, requires_grad=True)
@@ -220,10 +210,9 @@ points, teacher = np.random.default_rng(4).normal(size=(20, 2)), np.array([0.5, 
 wanted = np.tanh(points @ teacher[:2] + teacher[2])
 
 
-def train(leaf, zero_grad=True, steps=40):
-    """(losses, weights) at each step; `leaf` makes a Value or a Tensor of a number."""
+def train(leaf, zero_grad=True):
     weights, losses, path = [leaf(0.0) for _ in range(3)], [], []
-    for _ in range(steps):
+    for _ in range(40):
         w1, w2, b = weights
         loss = sum((np.tanh(w1 * x1 + w2 * x2 + b) - y) ** 2 for (x1, x2), y in zip(points, wanted)) * (1 / 20)
         loss.backward()
@@ -232,13 +221,12 @@ def train(leaf, zero_grad=True, steps=40):
         for w in weights:
             w.data = w.data - 0.5 * w.grad
             if zero_grad:
-                w.grad = 0.0 if leaf is Value else None
+                w.grad = 0 * w.grad
     return losses, np.array(path)
 
 
-losses, path = train(Value)
+(losses, path), (forgotten, _) = train(Value), train(Value, zero_grad=False)
 by_tensors, _ = train(lambda v: Tensor(v, requires_grad=True))
-forgotten, _ = train(Value, zero_grad=False)
 assert np.allclose(losses, by_tensors, rtol=1e-9)
 print(f"loss {losses[0]:.4f} -> {losses[-1]:.6f} (Tensors: {by_tensors[-1]:.6f}), weights {path[-1].round(3)}")
 
@@ -247,11 +235,10 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), facecolor="white", la
 left.plot(losses, color="#2b6cb0", label="gradients set back to 0")
 left.plot(forgotten, color="#d9485f", label="forgotten: every old gradient pushes on")
 left.set(title="Gradients that are never cleared drive it away again", xlabel="step", ylabel="loss")
+right.plot(path, label=["$w_1$", "$w_2$", "$b$"])
+right.hlines(teacher, 0, 39, colors="black", linestyles="dotted", label="teacher")
+right.set(title="Our 60 lines find the teacher's weights", xlabel="step", ylabel="weight")
 left.legend()
-for weight, name, colour, goal in zip(path.T, ["$w_1$", "$w_2$", "$b$"], ["#2b6cb0", "#b7791f", "#2e9e5b"], teacher):
-    right.plot(weight, color=colour, label=name)
-    right.axhline(goal, color=colour, linestyle=":")
-right.set(title="60 lines find the teacher's weights (dotted)", xlabel="step", ylabel="weight")
 right.legend()
 plt.show()
 
