@@ -98,7 +98,7 @@ def lift(x):
 # %% [markdown] tags=["zh"]
 # ## 算得对吗？
 # 一个式子，三种算法：用 `Value`；用本库的 `Tensor`；再让 `gradcheck` 把每个输入挪一点，看结果动多少。它能检验任何梯度，
-# 当然也能检验我们的。（`np.tanh` 遇到不认识的 `Value`，就去调用它的方法 `tanh`。所以同一行代码，数、`Value` 和 `Tensor` 都能用。）
+# 当然也能检验我们的。（`np.tanh` 遇到不认识的 `Value`，就去调用它的方法 `tanh`。所以同一行代码，普通的数、我们的节点和库里的张量都能用。）
 # %%
 def off(w, x, b):
     return (np.tanh(w * x + b) - 1) ** 2
