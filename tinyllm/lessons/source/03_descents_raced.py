@@ -1,7 +1,7 @@
 # %% [markdown] tags=["en"]
 # # 3. Gradient descent, SGD, Adam raced
-# The article names three optimisers and gives each one sentence. You run them down a valley that can be drawn, compute
-# Adam's first step by hand, race them on real text, and find that one number decides more than their names.
+# The article names three optimisers and gives each one sentence. You run them down a valley that can be drawn, compute Adam's first step by
+# hand, race them on real text, and find that one number decides more than their names.
 # **You need** lesson 2. **It takes** 35 minutes. **To run it:** `pip install -e ".[lessons]"`, then `jupyter lab`. `make tour` shows the short version.
 # %% [markdown] tags=["zh"]
 # # 3. 梯度下降、SGD、Adam 赛跑
@@ -16,6 +16,7 @@ import numpy as np
 
 from tinyllm import Tensor, no_grad
 from tinyllm.datasets import seasons
+from tinyllm.lessons import claim, table
 from tinyllm.losses import SparseCategoricalCrossentropy
 from tinyllm.optimizers import GD, SGD, Adam
 from tinyllm.schedules import CosineDecay
@@ -43,8 +44,8 @@ COLOURS = {"GD": "#555555", "SGD": "#2b6cb0", "momentum": "#b7791f", "Adam": "#d
 # %% [markdown] tags=["en"]
 # ## A valley
 # Fifty samples with two inputs each, the second five times as large; two weights, loss $\frac{1}{2n} \sum_i (x_i w - y_i)^2$. Such a loss is a
-# valley: steep along one direction, flat along the other. How steep is told by the eigenvalues of the Hessian $X^\top X / n$, and
-# with $\lambda$ the largest, plain descent can use no rate above $2 / \lambda$: at the limit each step lands as far up on the other side.
+# valley: steep along one direction, flat along the other. How steep is told by the eigenvalues of the Hessian $X^\top X / n$, and with
+# $\lambda$ the largest, plain descent can use no rate above $2 / \lambda$: at the limit each step lands as far up on the other side.
 # %% [markdown] tags=["zh"]
 # ## 一个山谷
 # 五十个样本，每个有两个输入，第二个输入大五倍；两个权重，损失是 $\frac{1}{2n} \sum_i (x_i w - y_i)^2$。这样的损失是一个山谷：
@@ -74,8 +75,7 @@ def walk(optimizer, steps=40, batch=None):
     return np.array(path)
 
 
-print(f"steepness {steepness.round(2)}, so the limit is {LIMIT:.4f}; start {valley(walk(GD(), 0)[0]):.2f}, ", end="")
-print(f"bottom {valley(bottom):.4f}")
+print(f"steepness {steepness.round(2)}, limit {LIMIT:.4f}; at the bottom the loss is {valley(bottom):.4f}")
 for share in (0.1, 0.5, 0.95, 1.05):
     path = walk(GD(share * LIMIT))
     print(f"GD, {share:4} of the limit: loss {valley(path[10]):8.4f} after 10 steps, {valley(path[40]):11.4f} after 40")
@@ -102,15 +102,20 @@ plt.show()
 
 # %% [markdown] tags=["en"]
 # ## What the paths tell
-# GD follows the slope: across the valley at once, then slowly along its floor. SGD takes the same way with five samples a step:
-# a tenth of the work, and a path that shakes. Momentum swings across, but what it gains along the floor adds up. Adam divides
-# each weight's step by the size of that weight's own gradients, so it goes at first at 45 degrees: both weights move alike.
-# "Adam joins GD and SGD", says the article. What it joins is momentum ($m$) and a rate for each weight ($s$).
+# GD follows the slope: across the valley at once, then slowly along its floor. SGD takes the same way with five samples a step: a tenth of the
+# work, and a path that shakes. Momentum swings across, but what it gains along the floor adds up. Adam divides each weight's step by the size
+# of that weight's own gradients, so it goes at first at 45 degrees: both weights move alike. "Adam joins GD and SGD", says the article. What it
+# joins is momentum ($m$) and a rate for each weight ($s$). And GD's trouble here is no local minimum, as the article has it: this valley has
+# one bottom. It is that the valley is steep one way and flat the other.
 # %% [markdown] tags=["zh"]
 # ## 四条路说明了什么
 # GD 只看坡度：一下子横穿山谷，然后沿谷底慢慢挪。SGD 走同一条路，每步只看五个样本：工作量是十分之一，路线会抖。
 # 动量会左右摇摆，但沿谷底方向的速度越积越大。Adam 把每个权重的步子除以它自己梯度的大小，所以一开始沿 45 度走：
 # 两个权重移动得一样多。文章说“Adam 结合了 GD 和 SGD”，其实它结合的是动量（$m$）和每个权重各自的步长（$s$）。
+# 文章还说 GD 容易陷入局部最小值，可这里只有一个谷底；GD 的麻烦在于山谷一个方向陡、另一个方向平。
+# %%
+table([claim("S3-03"), claim("S3-04"), claim("S3-05")])
+
 # %% [markdown] tags=["en"]
 # ## Adam's first step, by hand
 # At $t = 1$ the memories hold $m = (1 - \beta_1)\, g = 0.1\, g$ and $s = (1 - \beta_2)\, g^2 = 0.001\, g^2$: both far too small, since they
@@ -144,15 +149,15 @@ for t in (1, 10, 100, 1000):
 
 # %% [markdown] tags=["en"]
 # ## A race on text
-# The built-in sentences, the English half. A model of the simplest kind: for each of the $V = 28$ characters a row of 28 numbers; softmax
-# turns row $x$ into the probabilities of the next character $y$. Its weights are the table $W$ ($V$, $V$), its loss the mean of
-# $-\log P(y \mid x)$. This loss is convex, it has **no local minimum to be stuck in**, and its floor can be had by counting.
+# The built-in sentences, the English half. A model of the simplest kind: for each of the $V = 28$ characters a row of 28 numbers; softmax turns
+# row $x$ into the probabilities of the next character $y$. Its weights are the table $W$ ($V$, $V$), its loss the mean of
+# $-\log P(y \mid x)$. This loss too has one valley only, and how deep it is can be had by counting.
 # A *pass* means that each of the pairs has been used once: one step of GD, or 84 steps with 64 pairs each.
 # %% [markdown] tags=["zh"]
 # ## 在文本上赛跑
 # 用自带句子的英文部分。模型最简单不过：$V = 28$ 个字符各占一行，每行 28 个数；softmax 把第 $x$ 行变成下一个字符 $y$ 的概率。
-# 权重就是这张表 $W$（$V$, $V$），损失是 $-\log P(y \mid x)$ 的平均。这个损失是凸的，**没有局部最小值可陷**，
-# 它的下限数一数就能得到。一“轮”是指所有字符对各用一次：GD 走一步，或者每步 64 对、走 84 步。
+# 权重就是这张表 $W$（$V$, $V$），损失是 $-\log P(y \mid x)$ 的平均。这个损失也只有一个山谷，谷底有多深，数一数就能得到。
+# 一“轮”是指所有字符对各用一次：GD 走一步，或者每步 64 对、走 84 步。
 # %%
 sentences = [line.lower() for line in seasons() if line.isascii()]
 characters = sorted(set("".join(sentences)))
@@ -165,7 +170,6 @@ loss = SparseCategoricalCrossentropy(from_logits=True)
 
 
 def train(optimizer, batch=BATCH, passes=PASSES, seed=0):
-    """(losses over all pairs before the first pass and after each, the table)"""
     W, shuffle, losses = Tensor(np.zeros((V, V)), requires_grad=True), np.random.default_rng(seed), []
     for i in range(passes + 1):
         with no_grad():
@@ -207,8 +211,7 @@ for name, colour in COLOURS.items():
     right.semilogy(np.array(races[name]) - floor, color=colour, label=f"{name}, rate {best[name]:g}")
 right.semilogy(np.array(cooling) - floor, ":", color=COLOURS["SGD"], label="SGD, rate 30 falling to 0")
 left.axhline(floor, color="black", linewidth=0.8, label="the floor")
-left.set(title="Every rule has its valley of rates", xlabel="learning rate", ylabel="loss after 2 passes")
-left.set_ylim(1.95, 4)
+left.set(title="Every rule has its valley of rates", xlabel="learning rate", ylabel="loss, 2 passes", ylim=(1.95, 4))
 right.set(title="The falling rate starts worse and ends lowest", xlabel="passes", ylabel="loss above the floor")
 for ax in (left, right):
     ax.legend(fontsize=9)
@@ -220,13 +223,13 @@ for name, losses in (races | others).items():
 
 # %% [markdown] tags=["en"]
 # ## Why noise helps, and then hurts
-# GD waits a whole pass for one step. 64 pairs know the direction nearly as well, as long as the way is far: the cosine between their
-# gradient and the full one is printed below. Near the floor the full gradient is almost nothing and the noise is all that is
-# left; a constant rate then walks about at random, above the floor. The cure is a rate that falls: the dotted line. (The best
-# constant rate depends on how long you train: momentum was best with 3 over two passes; over ten it is better with 1.)
+# GD waits a whole pass for one step. 64 pairs, an 84th of that work, point much the same way while the goal is far: the cosine between their
+# gradient and the full one is printed below. Near the floor the full gradient is almost nothing and the noise is all that is left; a constant
+# rate then walks about at random, above the floor. The cure is a rate that falls: the dotted line. (The best constant rate depends on how long
+# you train: momentum was best with 3 over two passes; over ten it is better with 1.)
 # %% [markdown] tags=["zh"]
 # ## 噪声为什么先有用、后有害
-# GD 要等一整轮才走一步。离终点还远时，64 对字符几乎同样清楚该往哪走：下面打印的是它们的梯度与完整梯度夹角的余弦。
+# GD 要等一整轮才走一步。离终点还远时，64 对字符（工作量的 1/84）指的方向就差不多：下面打印的是它们的梯度与完整梯度夹角的余弦。
 # 快到下限时，完整梯度所剩无几，剩下的全是噪声；学习率不变，就只会在下限上方乱走。办法是让学习率降下去：图中的虚线。
 # （哪个固定学习率最好，也看你训练多久：跑两轮时，动量用 3 最好；跑十轮，用 1 更好。）
 # %%
@@ -236,13 +239,12 @@ def gradient(W, rows):
     return W.grad
 
 
-draw, cosines = np.random.default_rng(1), {}
+draw = np.random.default_rng(1)
 for name, W in [("before", Tensor(np.zeros((V, V)), requires_grad=True)), ("after", cooled)]:
     full = gradient(W, np.arange(n))
     few = [gradient(W, draw.choice(n, BATCH, replace=False)) for _ in range(50)]
-    cosines[name] = np.mean([np.sum(f * full) / np.linalg.norm(f) / np.linalg.norm(full) for f in few])
-    print(f"{name:6} training: length {np.linalg.norm(full):.4f}, cosine of 64 pairs {cosines[name]:.2f}", end=", ")
-    print(f"their length {np.mean([np.linalg.norm(f) for f in few]):.4f}")
+    cosine = np.mean([np.sum(f * full) / np.linalg.norm(f) / np.linalg.norm(full) for f in few])
+    print(f"{name:6} training: length of the full gradient {np.linalg.norm(full):.4f}, cosine of 64 pairs {cosine:.2f}")
 
 # %% [markdown] tags=["en"]
 # ## Try next

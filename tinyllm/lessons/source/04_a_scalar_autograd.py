@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tinyllm import Tensor, gradcheck
+from tinyllm.lessons import claim
 from tinyllm.visualize import graph, trace
 
 
@@ -229,6 +230,7 @@ def train(leaf, zero_grad=True):
 by_tensors, _ = train(lambda v: Tensor(v, requires_grad=True))
 assert np.allclose(losses, by_tensors, rtol=1e-9)
 print(f"loss {losses[0]:.4f} -> {losses[-1]:.6f} (Tensors: {by_tensors[-1]:.6f}), weights {path[-1].round(3)}")
+claim("S3-01")
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), facecolor="white", layout="constrained")
