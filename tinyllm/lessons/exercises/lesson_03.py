@@ -206,9 +206,10 @@ def checked_batches(student, samples: int, size: int, rng: np.random.Generator) 
     "03.3",
     points=2,
     catches=[
-        Mistake("draws with repeats, as the broken one does", "rng.permutation(samples)", "rng.integers(samples, size=samples)",
-                says="must occur once"),
-        Mistake("loses the rest, as the broken one does", "range(0, samples, size)", "range(0, samples - size + 1, size)"),
+        Mistake("draws with repeats, as the broken one does", "rng.permutation(samples)",
+                "rng.integers(samples, size=samples)", says="must occur once"),
+        Mistake("loses the rest, as the broken one does", "range(0, samples, size)",
+                "range(0, samples - size + 1, size)"),
         Mistake("fills the last batch up with numbers from the front", "order[start : start + size]",
                 "np.take(order, range(start, start + size), mode='wrap')"),
         Mistake("takes size for the number of batches", "for start in range(0, samples, size)",
@@ -235,8 +236,8 @@ def every_sample_once(student, rng):
         Mistake("does not shuffle", "rng.permutation(samples)", "np.arange(samples)", says="the same order"),
         Mistake("makes a generator of its own, always the same", "rng.permutation(samples)",
                 "np.random.default_rng(0).permutation(samples)", says="the same order"),
-        Mistake("shuffles the batches and leaves each in order", "    return [order[start : start + size] for start in range(0, samples, size)]",
-                "    return [np.sort(order[start : start + size]) for start in range(0, samples, size)]", says="sorted"),
+        Mistake("shuffles the batches and leaves each in order", "return [order[start : start + size]",
+                "return [np.sort(order[start : start + size])", says="sorted"),
     ],
 )  # fmt: skip
 def another_order_from_another_generator(student, rng):
@@ -330,7 +331,7 @@ def six_steps_as_the_librarys_adam(student, rng):
     weight, scale = Tensor(rng.normal(size=(2, 3)), requires_grad=True), np.array([1.0, 1e-3, 1e-6])
     optimizer, before = Adam(0.1), [weight.data.copy(), np.zeros((2, 3)), np.zeros((2, 3))]
     means = [np.zeros((2, 3)), np.zeros((2, 3))]
-    code = "w, m, s = (each.copy() for each in before)\nfound = adam_step(w, m, s, g, t, 0.1)\nresult = list(found), [w, m, s]"
+    code = "w, m, s = (each.copy() for each in before)\nresult = list(adam_step(w, m, s, g, t, 0.1)), [w, m, s]"
     for t in range(1, 7):
         g = rng.normal(size=(2, 3)) * scale
         optimizer.apply_gradients([(g.copy(), weight)])

@@ -174,6 +174,10 @@ def matmul_gradient(g, a, b):
 
 
 # %% tags=["checks"]
+def matmul(a, b):
+    return a @ b
+
+
 @check(
     "05.3",
     points=2,
@@ -181,21 +185,24 @@ def matmul_gradient(g, a, b):
         Mistake("forgets to turn b", "g @ b.T", "g @ b", says="transposed"),
         Mistake("multiplies in the wrong order", "rows.T @ upstream", "(upstream.T @ rows).T[::-1]"),
         Mistake("gives the gradients in the wrong order", "g @ b.T, rows.T @ upstream", "rows.T @ upstream, g @ b.T"),
-        Mistake("forgets to turn a", "rows.T @ upstream", "rows @ upstream if len(rows) == rows.shape[1] else rows.T @ upstream"),
+        Mistake("forgets to turn a", "rows.T @ upstream",
+                "rows @ upstream if len(rows) == rows.shape[1] else rows.T @ upstream"),
     ],
 )  # fmt: skip
 def two_matrices(student, rng):
     """Square matrices and others: both gradients agree with differences."""
     for n, k, m in [(3, 3, 3), (4, 2, 3), (1, 3, 2)]:
-        laboratory(student.matmul_gradient, np.matmul, rng.normal(size=(n, k)), rng.normal(size=(k, m)))
+        laboratory(student.matmul_gradient, matmul, rng.normal(size=(n, k)), rng.normal(size=(k, m)))
 
 
 @check(
     "05.3",
     points=2,
     catches=[
-        Mistake("makes one gradient of b for each matrix of the stack", "rows.T @ upstream", "np.swapaxes(a, -1, -2) @ g"),
-        Mistake("takes the mean over the stack", "rows.T @ upstream", "rows.T @ upstream / (len(a) if a.ndim > 2 else 1)"),
+        Mistake("makes one gradient of b for each matrix of the stack", "rows.T @ upstream",
+                "np.swapaxes(a, -1, -2) @ g"),
+        Mistake("takes the mean over the stack", "rows.T @ upstream",
+                "rows.T @ upstream / (len(a) if a.ndim > 2 else 1)"),
         Mistake("looks at the first matrix of the stack only", "rows.T @ upstream",
                 "(a[0].T @ g[0] if a.ndim > 2 else a.T @ g)"),
         Mistake("turns the whole stack round", "g @ b.T, rows.T", "(g.T @ b.T if a.ndim > 2 else g @ b.T), rows.T",
@@ -205,7 +212,7 @@ def two_matrices(student, rng):
 def a_stack_of_matrices(student, rng):
     """(batch, time, k) times (k, m): the gradient of b collects from every row of the stack."""
     for batch, time in [(2, 3), (3, 1), (1, 4)]:
-        laboratory(student.matmul_gradient, np.matmul, rng.normal(size=(batch, time, 2)), rng.normal(size=(2, 3)))
+        laboratory(student.matmul_gradient, matmul, rng.normal(size=(batch, time, 2)), rng.normal(size=(2, 3)))
 
 
 # %% [markdown] tags=["en", "hint"]
@@ -273,7 +280,8 @@ def every_class_moves_every_other(student, rng):
     "05.4",
     points=1,
     catches=[
-        Mistake("lets the exponential overflow", "np.exp(x - x.max(axis=1, keepdims=True))", "np.exp(x)", says="RuntimeWarning"),
+        Mistake("lets the exponential overflow", "np.exp(x - x.max(axis=1, keepdims=True))", "np.exp(x)",
+                says="RuntimeWarning"),
         Mistake("subtracts the largest of all rows", "x.max(axis=1, keepdims=True)", "x.max()"),
     ],
 )  # fmt: skip
