@@ -33,16 +33,12 @@ def shapes(sentences, length, features, units):
 
 
 # %% tags=["checks"]
-@check(
-    "00.1",
-    points=2,
-    catches=[
-        Mistake("lets the LSTM hand out every step", "(sentences, units)", "(sentences, length, units)"),
-        Mistake("takes one number a sentence for a shape without a last axis", "(sentences, 1)]", "(sentences,)]"),
-        Mistake("puts features in the place of length", "(sentences, length, features)", "(sentences, features)"),
-        Mistake("forgets that the sentences are padded", "[(sentences, length)", "[(sentences,)"),
-    ],
-)
+@check("00.1", points=2, catches=[
+    Mistake("lets the LSTM hand out every step", "(sentences, units)", "(sentences, length, units)"),
+    Mistake("takes one number a sentence for a shape without a last axis", "(sentences, 1)]", "(sentences,)]"),
+    Mistake("puts features in the place of length", "(sentences, length, features)", "(sentences, features)"),
+    Mistake("forgets that the sentences are padded", "[(sentences, length)", "[(sentences,)"),
+])  # fmt: skip
 def the_four_shapes(student, rng):
     """Any sizes: the shapes that a model of these layers really has."""
     from tinyllm.layers import LSTM, Dense, Embedding
@@ -102,18 +98,14 @@ def numbered(sentences: list[str], length: int) -> np.ndarray:
     return np.array([row + [0] * (length - len(row)) for row in rows])
 
 
-@check(
-    "00.2",
-    points=2,
-    catches=[
-        Mistake("numbers from 0, so that the first character looks like padding", "len(numbers) + 1", "len(numbers)"),
-        Mistake("pads in front", "rows[i, : len(ids)] = ids", "rows[i, length - len(ids) :] = ids", says="[0, 0]"),
-        Mistake("begins anew in each sentence", "rows[i, : len(ids)] = ids", "rows[i, : len(ids)], numbers = ids, {}"),
-        Mistake("gives a character a new number each time", "numbers.setdefault(character, len(numbers) + 1)",
-                "numbers.setdefault(len(numbers), len(numbers) + 1)"),
-        Mistake("returns real numbers", "dtype=int", "dtype=float", says="whole number"),
-    ],
-)  # fmt: skip
+@check("00.2", points=2, catches=[
+    Mistake("numbers from 0, so that the first character looks like padding", "len(numbers) + 1", "len(numbers)"),
+    Mistake("pads in front", "rows[i, : len(ids)] = ids", "rows[i, length - len(ids) :] = ids", says="[0, 0]"),
+    Mistake("begins anew in each sentence", "rows[i, : len(ids)] = ids", "rows[i, : len(ids)], numbers = ids, {}"),
+    Mistake("gives a character a new number each time", "numbers.setdefault(character, len(numbers) + 1)",
+            "numbers.setdefault(len(numbers), len(numbers) + 1)"),
+    Mistake("returns real numbers", "dtype=int", "dtype=float", says="whole number"),
+])  # fmt: skip
 def the_articles_sentences_and_others(student, rng):
     """The article's three sentences in ten columns, and random ones."""
     article = ["你好，世界！", "今天天气很好。", "我爱中国。"]
@@ -123,14 +115,10 @@ def the_articles_sentences_and_others(student, rng):
         same(student.character_ids(sentences, 9), numbered(sentences, 9), f"character_ids({sentences}, 9)")
 
 
-@check(
-    "00.2",
-    points=1,
-    catches=[
-        Mistake("keeps the end of a long sentence", "sentence][:length]", "sentence][-length:]"),
-        Mistake("cuts before it numbers", "character in sentence][:length]", "character in sentence[:length]]"),
-    ],
-)
+@check("00.2", points=1, catches=[
+    Mistake("keeps the end of a long sentence", "sentence][:length]", "sentence][-length:]"),
+    Mistake("cuts before it numbers", "character in sentence][:length]", "character in sentence[:length]]"),
+])  # fmt: skip
 def a_long_sentence_is_cut(student, rng):
     """With four columns a longer sentence keeps its first four characters."""
     sentences = ["".join(rng.permutation(list("甲乙丙丁戊己"))), "".join(rng.permutation(list("己戊丁丙乙甲子")))]
@@ -187,16 +175,12 @@ def points_onward(found: object, arrows: list[tuple[str, str]]) -> None:
         expect(found.index(a) < found.index(b), f"{shown}: {a!r} must stand before {b!r}; found {list(found)!r:.80}")
 
 
-@check(
-    "00.3",
-    points=3,
-    catches=[
-        Mistake("takes the names as they come", "if all(a in order for a, b in arrows if b == name)", "if True"),
-        Mistake("turns the arrows round", "for a, b in arrows if b == name", "for b, a in arrows if b == name"),
-        Mistake("is content with one of several needs", "if all(a in order for a, b in arrows if b == name)",
-                "if not any(b == name for a, b in arrows) or any(a in order for a, b in arrows if b == name)"),
-    ],
-)  # fmt: skip
+@check("00.3", points=3, catches=[
+    Mistake("takes the names as they come", "if all(a in order for a, b in arrows if b == name)", "if True"),
+    Mistake("turns the arrows round", "for a, b in arrows if b == name", "for b, a in arrows if b == name"),
+    Mistake("is content with one of several needs", "if all(a in order for a, b in arrows if b == name)",
+            "if not any(b == name for a, b in arrows) or any(a in order for a, b in arrows if b == name)"),
+])  # fmt: skip
 def every_arrow_points_onward(student, rng):
     """The article's chart with its arrows shuffled, and random charts with forks."""
     chain = [("collect", "process"), ("process", "train"), ("train", "deploy")]
@@ -210,16 +194,12 @@ def every_arrow_points_onward(student, rng):
         points_onward(student.in_order(arrows), arrows)
 
 
-@check(
-    "00.3",
-    points=1,
-    catches=[
-        Mistake("returns what it has when it comes to a circle", 'raise ValueError("the arrows go round in a circle")',
-                "return order", says="must raise ValueError"),
-        Mistake("takes a circle for an order", "        if not ready:\n            raise ValueError(\"the arrows go round in "
-                "a circle\")", "        ready = ready or waiting", says="must raise ValueError"),
-    ],
-)  # fmt: skip
+@check("00.3", points=1, catches=[
+    Mistake("returns what it has when it comes to a circle", 'raise ValueError("the arrows go round in a circle")',
+            "return order", says="must raise ValueError"),
+    Mistake("takes a circle for an order", "        if not ready:\n            raise ValueError(\"the arrows go round in "
+            "a circle\")", "        ready = ready or waiting", says="must raise ValueError"),
+])  # fmt: skip
 def a_circle_is_refused(student, rng):
     """a needs b, b needs c, c needs a: ValueError."""
     names = [str(name) for name in rng.permutation(list("abcde"))]

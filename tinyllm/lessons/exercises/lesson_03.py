@@ -39,17 +39,13 @@ def momentum_step(w, v, g, rate, mu):
 
 
 # %% tags=["checks"]
-@check(
-    "03.1",
-    points=2,
-    catches=[
-        Mistake("climbs: plus the gradient", "- rate * g", "+ rate * g"),
-        Mistake("forgets what the velocity was", "mu * v - rate * g", "-rate * g"),
-        Mistake("moves by the old velocity", "w + new_v,", "w + v,"),
-        Mistake("shrinks the gradient too", "mu * v - rate * g", "mu * (v - rate * g)"),
-        Mistake("returns velocity and weights the wrong way round", "w + new_v, new_v", "new_v, w + new_v"),
-    ],
-)
+@check("03.1", points=2, catches=[
+    Mistake("climbs: plus the gradient", "- rate * g", "+ rate * g"),
+    Mistake("forgets what the velocity was", "mu * v - rate * g", "-rate * g"),
+    Mistake("moves by the old velocity", "w + new_v,", "w + v,"),
+    Mistake("shrinks the gradient too", "mu * v - rate * g", "mu * (v - rate * g)"),
+    Mistake("returns velocity and weights the wrong way round", "w + new_v, new_v", "new_v, w + new_v"),
+])  # fmt: skip
 def one_step_of_any_shape(student, rng):
     """Random weights, velocities and gradients of three shapes."""
     for shape in [(3,), (2, 4), ()]:
@@ -59,14 +55,10 @@ def one_step_of_any_shape(student, rng):
         close(student.momentum_step(w, v, g, rate, mu), (w + v2, v2), f"momentum_step of shape {shape}, (w, v)")
 
 
-@check(
-    "03.1",
-    points=1,
-    catches=[
-        Mistake("writes into the velocity", "new_v = mu * v - rate * g", "new_v = v; new_v *= mu; new_v -= rate * g"),
-        Mistake("writes into the weights", "return w + new_v, new_v", "w += new_v; return w, new_v"),
-    ],
-)
+@check("03.1", points=1, catches=[
+    Mistake("writes into the velocity", "new_v = mu * v - rate * g", "new_v = v; new_v *= mu; new_v -= rate * g"),
+    Mistake("writes into the weights", "return w + new_v, new_v", "w += new_v; return w, new_v"),
+])  # fmt: skip
 def what_comes_in_is_not_changed(student, rng):
     """After the call, w, v and g are what they were."""
     arrays = rng.normal(size=(3, 4)) + 3
@@ -119,17 +111,13 @@ def distances(X: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarra
     return np.array(found)
 
 
-@check(
-    "03.2",
-    points=2,
-    catches=[
-        Mistake("forgets to divide by n", "X.T @ X / len(X)", "X.T @ X"),
-        Mistake("takes the rate that goes to the bottom in one step", "2 / steepness", "1 / steepness"),
-        Mistake("asks the flattest direction", "steepness.max()", "steepness.min()"),
-        Mistake("adds the steepnesses up", "steepness.max()", "steepness.sum()"),
-        Mistake("divides by the number of features", "len(X)", "X.shape[1]"),
-    ],
-)
+@check("03.2", points=2, catches=[
+    Mistake("forgets to divide by n", "X.T @ X / len(X)", "X.T @ X"),
+    Mistake("takes the rate that goes to the bottom in one step", "2 / steepness", "1 / steepness"),
+    Mistake("asks the flattest direction", "steepness.max()", "steepness.min()"),
+    Mistake("adds the steepnesses up", "steepness.max()", "steepness.sum()"),
+    Mistake("divides by the number of features", "len(X)", "X.shape[1]"),
+])  # fmt: skip
 def two_over_the_steepest(student, rng):
     """Random inputs, their columns of different size."""
     for n, features in [(20, 2), (7, 3), (30, 1)]:
@@ -138,14 +126,10 @@ def two_over_the_steepest(student, rng):
         close(student.largest_rate(X), expected, f"largest_rate(X) with X of shape ({n}, {features})")
 
 
-@check(
-    "03.2",
-    points=1,
-    catches=[
-        Mistake("reads the steepness from the diagonal", "np.linalg.eigvalsh(X.T @ X / len(X))",
-                "np.diag(X.T @ X / len(X))", says="moves away"),
-    ],
-)  # fmt: skip
+@check("03.2", points=1, catches=[
+    Mistake("reads the steepness from the diagonal", "np.linalg.eigvalsh(X.T @ X / len(X))",
+            "np.diag(X.T @ X / len(X))", says="moves away"),
+])  # fmt: skip
 def descent_agrees(student, rng):
     """At 0.99 times your rate descent comes down, at 1.01 times it moves away; the columns of X are correlated."""
     X = rng.normal(size=(40, 3)) + 2 * rng.normal(size=(40, 1))
@@ -202,20 +186,16 @@ def checked_batches(student, samples: int, size: int, rng: np.random.Generator) 
     return found
 
 
-@check(
-    "03.3",
-    points=2,
-    catches=[
-        Mistake("draws with repeats, as the broken one does", "rng.permutation(samples)",
-                "rng.integers(samples, size=samples)", says="must occur once"),
-        Mistake("loses the rest, as the broken one does", "range(0, samples, size)",
-                "range(0, samples - size + 1, size)"),
-        Mistake("fills the last batch up with numbers from the front", "order[start : start + size]",
-                "np.take(order, range(start, start + size), mode='wrap')"),
-        Mistake("takes size for the number of batches", "for start in range(0, samples, size)",
-                "for size in [-(-samples // size)] for start in range(0, samples, size)"),
-    ],
-)  # fmt: skip
+@check("03.3", points=2, catches=[
+    Mistake("draws with repeats, as the broken one does", "rng.permutation(samples)",
+            "rng.integers(samples, size=samples)", says="must occur once"),
+    Mistake("loses the rest, as the broken one does", "range(0, samples, size)",
+            "range(0, samples - size + 1, size)"),
+    Mistake("fills the last batch up with numbers from the front", "order[start : start + size]",
+            "np.take(order, range(start, start + size), mode='wrap')"),
+    Mistake("takes size for the number of batches", "for start in range(0, samples, size)",
+            "for size in [-(-samples // size)] for start in range(0, samples, size)"),
+])  # fmt: skip
 def every_sample_once(student, rng):
     """Each number once; all batches of the size asked but, perhaps, the last."""
     for samples, size in [(10, 3), (12, 4), (5, 8), (7, 1)]:
@@ -229,17 +209,13 @@ def every_sample_once(student, rng):
         )
 
 
-@check(
-    "03.3",
-    points=1,
-    catches=[
-        Mistake("does not shuffle", "rng.permutation(samples)", "np.arange(samples)", says="the same order"),
-        Mistake("makes a generator of its own, always the same", "rng.permutation(samples)",
-                "np.random.default_rng(0).permutation(samples)", says="the same order"),
-        Mistake("shuffles the batches and leaves each in order", "return [order[start : start + size]",
-                "return [np.sort(order[start : start + size])", says="sorted"),
-    ],
-)  # fmt: skip
+@check("03.3", points=1, catches=[
+    Mistake("does not shuffle", "rng.permutation(samples)", "np.arange(samples)", says="the same order"),
+    Mistake("makes a generator of its own, always the same", "rng.permutation(samples)",
+            "np.random.default_rng(0).permutation(samples)", says="the same order"),
+    Mistake("shuffles the batches and leaves each in order", "return [order[start : start + size]",
+            "return [np.sort(order[start : start + size])", says="sorted"),
+])  # fmt: skip
 def another_order_from_another_generator(student, rng):
     """Two generators give two orders, and no batch is sorted; one generator, copied, gives the same order twice."""
     first, second = rng.spawn(2)
@@ -292,15 +268,11 @@ def adam_step(w, m, s, g, t, rate):
 
 
 # %% tags=["checks"]
-@check(
-    "03.4",
-    points=1,
-    catches=[
-        Mistake("has no bias correction", "rate * correction * m", "rate * m", says="0.05"),
-        Mistake("adds instead of subtracting", "return w - rate", "return w + rate"),
-        Mistake("forgets the root of the correction", "np.sqrt(1 - 0.999**t)", "(1 - 0.999**t)"),
-    ],
-)
+@check("03.4", points=1, catches=[
+    Mistake("has no bias correction", "rate * correction * m", "rate * m", says="0.05"),
+    Mistake("adds instead of subtracting", "return w - rate", "return w + rate"),
+    Mistake("forgets the root of the correction", "np.sqrt(1 - 0.999**t)", "(1 - 0.999**t)"),
+])  # fmt: skip
 def the_first_step_is_as_long_as_the_rate(student, rng):
     """From m = s = 0, at t = 1: every weight moves by the rate, against its gradient, steep or flat."""
     g = rng.choice([-1.0, 1.0], size=5) * np.array([1e3, 10.0, 1.0, 0.5, 0.1])
@@ -310,19 +282,15 @@ def the_first_step_is_as_long_as_the_rate(student, rng):
     close(found[0], w - 0.05 * np.sign(g), "the weights after the first step with rate 0.05", rtol=0, atol=1e-5)
 
 
-@check(
-    "03.4",
-    points=4,
-    catches=[
-        Mistake("counts the steps for only one of the two", "(1 - 0.9**t)", "(1 - 0.9)"),
-        Mistake("averages g where its square belongs", "* g**2", "* np.abs(g)"),
-        Mistake("takes the mean squared for the mean of squares", "(1 - 0.999) * g**2", "(1 - 0.999) * m**2"),
-        Mistake("puts epsilon under the root", "np.sqrt(s) + 1e-7", "np.sqrt(s + 1e-7)"),
-        Mistake("puts g in the place of m", "correction * m /", "correction * g /"),
-        Mistake("keeps no memory of the squares", "0.999 * s + (1 - 0.999) * g**2", "g**2"),
-        Mistake("writes into m", "m = 0.9 * m + (1 - 0.9) * g", "m *= 0.9; m += (1 - 0.9) * g", says="m before"),
-    ],
-)
+@check("03.4", points=4, catches=[
+    Mistake("counts the steps for only one of the two", "(1 - 0.9**t)", "(1 - 0.9)"),
+    Mistake("averages g where its square belongs", "* g**2", "* np.abs(g)"),
+    Mistake("takes the mean squared for the mean of squares", "(1 - 0.999) * g**2", "(1 - 0.999) * m**2"),
+    Mistake("puts epsilon under the root", "np.sqrt(s) + 1e-7", "np.sqrt(s + 1e-7)"),
+    Mistake("puts g in the place of m", "correction * m /", "correction * g /"),
+    Mistake("keeps no memory of the squares", "0.999 * s + (1 - 0.999) * g**2", "g**2"),
+    Mistake("writes into m", "m = 0.9 * m + (1 - 0.9) * g", "m *= 0.9; m += (1 - 0.9) * g", says="m before"),
+])  # fmt: skip
 def six_steps_as_the_librarys_adam(student, rng):
     """Six steps with random gradients, some of them tiny: the weights, m and s of the library's Adam."""
     from tinyllm import Tensor

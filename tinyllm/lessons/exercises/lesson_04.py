@@ -55,14 +55,10 @@ def compared(student, operation: str, f, rng: np.random.Generator) -> None:
         close(student.slopes(operation, a, b), expected, f"slopes({operation!r}, {a:.3f}, {b:.3f})")
 
 
-@check(
-    "04.1",
-    points=2,
-    catches=[
-        Mistake("gives each factor its own value", "return b, a", "return a, b"),
-        Mistake("forgets the minus of the second", "1.0, -1.0", "1.0, 1.0"),
-    ],
-)
+@check("04.1", points=2, catches=[
+    Mistake("gives each factor its own value", "return b, a", "return a, b"),
+    Mistake("forgets the minus of the second", "1.0, -1.0", "1.0, 1.0"),
+])  # fmt: skip
 def sums_and_products(student, rng):
     """Addition, subtraction and multiplication agree with differences; another name raises ValueError."""
     compared(student, "add", lambda a, b: a + b, rng)
@@ -71,16 +67,12 @@ def sums_and_products(student, rng):
     student.raises(ValueError).slopes("divided by", 1.0, 2.0)
 
 
-@check(
-    "04.1",
-    points=2,
-    catches=[
-        Mistake("forgets the square below the line", "-a / b**2", "-a / b"),
-        Mistake("forgets the sign of the quotient rule", "-a / b**2", "a / b**2"),
-        Mistake("leaves the exponent as it was", "b * a ** (b - 1)", "b * a**b"),
-        Mistake("takes the exponent for a constant", "a**b * math.log(a)", "0.0"),
-    ],
-)
+@check("04.1", points=2, catches=[
+    Mistake("forgets the square below the line", "-a / b**2", "-a / b"),
+    Mistake("forgets the sign of the quotient rule", "-a / b**2", "a / b**2"),
+    Mistake("leaves the exponent as it was", "b * a ** (b - 1)", "b * a**b"),
+    Mistake("takes the exponent for a constant", "a**b * math.log(a)", "0.0"),
+])  # fmt: skip
 def quotients_and_powers(student, rng):
     """Division and power agree with differences, for negative b as well."""
     compared(student, "divide", lambda a, b: a / b, rng)
@@ -143,34 +135,26 @@ def descended(xs: np.ndarray, ys: np.ndarray, rate: float, steps: int) -> np.nda
     return weights
 
 
-@check(
-    "04.2",
-    points=1,
-    catches=[
-        Mistake("lets b see the w that has moved", "w, b = w - rate * dw, b - rate * db",
-                "w -= rate * dw; db = sum(2 * (w * x + b - y) / len(xs) for x, y in zip(xs, ys)); b -= rate * db"),
-        Mistake("forgets the 2 of the square", "2 * error / len(xs)", "error / len(xs)"),
-        Mistake("goes uphill", "w - rate * dw, b - rate * db", "w + rate * dw, b + rate * db"),
-    ],
-)  # fmt: skip
+@check("04.2", points=1, catches=[
+    Mistake("lets b see the w that has moved", "w, b = w - rate * dw, b - rate * db",
+            "w -= rate * dw; db = sum(2 * (w * x + b - y) / len(xs) for x, y in zip(xs, ys)); b -= rate * db"),
+    Mistake("forgets the 2 of the square", "2 * error / len(xs)", "error / len(xs)"),
+    Mistake("goes uphill", "w - rate * dw, b - rate * db", "w + rate * dw, b + rate * db"),
+])  # fmt: skip
 def the_first_step(student, rng):
     """One step from w = b = 0."""
     xs, ys = rng.normal(size=(2, 6)) + 1
     close(student.train(xs.tolist(), ys.tolist(), 0.1, 1), tuple(descended(xs, ys, 0.1, 1)), "train(xs, ys, 0.1, 1)")
 
 
-@check(
-    "04.2",
-    points=2,
-    catches=[
-        Mistake("never clears the gradients, as the broken one does", "    for _ in range(steps):\n        dw = db = 0.0",
-                "    dw = db = 0.0\n    for _ in range(steps):"),
-        Mistake("clears them at every sample", "error = w * x + b - y",
-                "dw = db = 0.0; error = w * x + b - y"),
-        Mistake("clears one of the two only", "        dw = db = 0.0", "        dw, db = 0.0, locals().get('db', 0.0)"),
-        Mistake("adds up and takes no mean", "error * x / len(xs)", "error * x"),
-    ],
-)  # fmt: skip
+@check("04.2", points=2, catches=[
+    Mistake("never clears the gradients, as the broken one does", "    for _ in range(steps):\n        dw = db = 0.0",
+            "    dw = db = 0.0\n    for _ in range(steps):"),
+    Mistake("clears them at every sample", "error = w * x + b - y",
+            "dw = db = 0.0; error = w * x + b - y"),
+    Mistake("clears one of the two only", "        dw = db = 0.0", "        dw, db = 0.0, locals().get('db', 0.0)"),
+    Mistake("adds up and takes no mean", "error * x / len(xs)", "error * x"),
+])  # fmt: skip
 def more_steps_and_the_best_line(student, rng):
     """Two, five and 500 steps: where descent is then, at last on the line of least squares."""
     xs = rng.uniform(-1, 1, size=8)
@@ -238,18 +222,14 @@ def ordered(found: object, parents: dict[str, list[str]], root: str, case: str) 
     expect(not early, f"{case}: {''.join(early[:1])}; found {found!r:.80}")
 
 
-@check(
-    "04.3",
-    points=3,
-    catches=[
-        Mistake("takes the nodes as it meets them", "if uses[parent] == 0:",
-                "if uses[parent] >= 0 and not uses.update({parent: -9}):"),
-        Mistake("hands on every path by itself", "if uses[parent] == 0:", "if True:"),
-        Mistake("begins with the leaves", "return order", "return order[::-1]"),
-        Mistake("counts a node once that another uses twice", "parents.get(waiting.pop(), [])",
-                "set(parents.get(waiting.pop(), []))"),
-    ],
-)  # fmt: skip
+@check("04.3", points=3, catches=[
+    Mistake("takes the nodes as it meets them", "if uses[parent] == 0:",
+            "if uses[parent] >= 0 and not uses.update({parent: -9}):"),
+    Mistake("hands on every path by itself", "if uses[parent] == 0:", "if True:"),
+    Mistake("begins with the leaves", "return order", "return order[::-1]"),
+    Mistake("counts a node once that another uses twice", "parents.get(waiting.pop(), [])",
+            "set(parents.get(waiting.pop(), []))"),
+])  # fmt: skip
 def after_all_that_was_made_from_it(student, rng):
     """A diamond, x * x, and random graphs with nodes that the root does not need."""
     diamond = {"L": ["u", "v"], "v": ["u", "u"], "u": ["x"], "other": ["x", "L"]}
@@ -261,18 +241,14 @@ def after_all_that_was_made_from_it(student, rng):
         ordered(student.walk_order(parents, names[5]), parents, names[5], f"walk_order({parents}, {names[5]!r})")
 
 
-@check(
-    "04.3",
-    points=1,
-    catches=[
-        Mistake("goes down by recursion", "    while ready:\n        node = ready.pop()\n        order.append(node)\n"
-                "        for parent in parents.get(node, []):\n            uses[parent] -= 1\n"
-                "            if uses[parent] == 0:\n                ready.append(parent)",
-                "    def visit(node):\n        order.append(node)\n        for parent in parents.get(node, []):\n"
-                "            uses[parent] -= 1\n            if uses[parent] == 0:\n"
-                "                visit(parent)\n    visit(root)", says="RecursionError"),
-    ],
-)  # fmt: skip
+@check("04.3", points=1, catches=[
+    Mistake("goes down by recursion", "    while ready:\n        node = ready.pop()\n        order.append(node)\n"
+            "        for parent in parents.get(node, []):\n            uses[parent] -= 1\n"
+            "            if uses[parent] == 0:\n                ready.append(parent)",
+            "    def visit(node):\n        order.append(node)\n        for parent in parents.get(node, []):\n"
+            "            uses[parent] -= 1\n            if uses[parent] == 0:\n"
+            "                visit(parent)\n    visit(root)", says="RecursionError"),
+])  # fmt: skip
 def a_long_chain_does_no_harm(student, rng):
     """5,000 nodes in a row, with a few shortcuts."""
     names = [f"n{i}" for i in rng.permutation(5_001)]
@@ -365,17 +341,13 @@ def slopes_of(f, inputs: list[float]) -> list[float]:
     return [float(d) for d in grad(f, (0, 1, 2))(*inputs)]
 
 
-@check(
-    "04.4",
-    points=3,
-    catches=[
-        Mistake("counts a number once that was used twice", "arrived.get(parent, 0.0) + g * slope", "g * slope"),
-        Mistake("forgets the slope", "+ g * slope", "+ g"),
-        Mistake("forgets what has arrived", "+ g * slope", "+ slope"),
-        Mistake("walks from the oldest to the newest", "reverse=True", "reverse=False"),
-        Mistake("looks at the values for the order", "each.number", "-each.data"),
-    ],
-)
+@check("04.4", points=3, catches=[
+    Mistake("counts a number once that was used twice", "arrived.get(parent, 0.0) + g * slope", "g * slope"),
+    Mistake("forgets the slope", "+ g * slope", "+ g"),
+    Mistake("forgets what has arrived", "+ g * slope", "+ slope"),
+    Mistake("walks from the oldest to the newest", "reverse=True", "reverse=False"),
+    Mistake("looks at the values for the order", "each.number", "-each.data"),
+])  # fmt: skip
 def four_expressions(student, rng):
     """Four expressions of three numbers, one with two diamonds: the gradients that the library finds."""
     for text, f in EXPRESSIONS.items():
@@ -384,16 +356,12 @@ def four_expressions(student, rng):
         close(found, slopes_of(f, inputs), f"x, y, z = {np.round(inputs, 2).tolist()}; {text}: the gradients")
 
 
-@check(
-    "04.4",
-    points=2,
-    catches=[
-        Mistake("overwrites the leaf's gradient", "node.grad += g", "node.grad = g", says="twice"),
-        Mistake("keeps the gradients between, as some engines do", "        if not node.parents:",
-                "        if node.parents:\n            g = node.grad = node.grad + g\n        else:", says="twice"),
-        Mistake("leaves gradients at the nodes between", "if not node.parents:", "if True:", says="between"),
-    ],
-)  # fmt: skip
+@check("04.4", points=2, catches=[
+    Mistake("overwrites the leaf's gradient", "node.grad += g", "node.grad = g", says="twice"),
+    Mistake("keeps the gradients between, as some engines do", "        if not node.parents:",
+            "        if node.parents:\n            g = node.grad = node.grad + g\n        else:", says="twice"),
+    Mistake("leaves gradients at the nodes between", "if not node.parents:", "if True:", says="between"),
+])  # fmt: skip
 def twice_is_double(student, rng):
     """backward() twice on one graph: exactly double at the leaves, and 0 between."""
     inputs = rng.uniform(0.5, 1.5, size=3).tolist()
@@ -405,18 +373,14 @@ def twice_is_double(student, rng):
     close(between, [0.0, 0.0], "grad of the nodes between, which are no leaves")
 
 
-@check(
-    "04.4",
-    points=1,
-    catches=[
-        Mistake("goes down by recursion",
-                "    while waiting:\n        new = set(waiting.pop().parents) - found\n        found |= new\n"
-                "        waiting += new",
-                "    def visit(node):\n        for each in set(node.parents) - found:\n            found.add(each)\n"
-                "            visit(each)\n    visit(root)", says="RecursionError"),
-        Mistake("looks at one parent only", "set(waiting.pop().parents)", "set(waiting.pop().parents[:1])"),
-    ],
-)  # fmt: skip
+@check("04.4", points=1, catches=[
+    Mistake("goes down by recursion",
+            "    while waiting:\n        new = set(waiting.pop().parents) - found\n        found |= new\n"
+            "        waiting += new",
+            "    def visit(node):\n        for each in set(node.parents) - found:\n            found.add(each)\n"
+            "            visit(each)\n    visit(root)", says="RecursionError"),
+    Mistake("looks at one parent only", "set(waiting.pop().parents)", "set(waiting.pop().parents[:1])"),
+])  # fmt: skip
 def long_chains_and_many_diamonds(student, rng):
     """A chain of 5,000 sums, and 200 diamonds in a row: 2^200 paths, 201 nodes."""
     inputs = rng.uniform(0.5, 1.5, size=3).tolist()

@@ -37,30 +37,22 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-@check(
-    "05.1",
-    points=2,
-    catches=[
-        Mistake("forgets g, what has come back from the loss", "g * e", "e", says="upstream"),
-        Mistake("gives the value for the slope", "g * e / (1 + e) ** 2", "g / (1 + np.exp(-x))"),
-        Mistake("forgets the square", "(1 + e) ** 2", "(1 + e)"),
-        Mistake("turns the sign", "return g *", "return -g *", says="sign"),
-    ],
-)
+@check("05.1", points=2, catches=[
+    Mistake("forgets g, what has come back from the loss", "g * e", "e", says="upstream"),
+    Mistake("gives the value for the slope", "g * e / (1 + e) ** 2", "g / (1 + np.exp(-x))"),
+    Mistake("forgets the square", "(1 + e) ** 2", "(1 + e)"),
+    Mistake("turns the sign", "return g *", "return -g *", says="sign"),
+])  # fmt: skip
 def the_slope_everywhere(student, rng):
     """The gradient agrees with differences, for numbers of both signs, in arrays of two shapes."""
     laboratory(student.sigmoid_gradient, sigmoid, rng.normal(size=(3, 4)) * 3)
     laboratory(student.sigmoid_gradient, sigmoid, rng.normal(size=5))
 
 
-@check(
-    "05.1",
-    points=1,
-    catches=[
-        Mistake("lets the exponential overflow", "e = np.exp(-np.abs(x))", "e = np.exp(-x)", says="RuntimeWarning"),
-        Mistake("cuts x off too early", "e = np.exp(-np.abs(x))", "e = np.exp(-np.minimum(np.abs(x), 20))"),
-    ],
-)
+@check("05.1", points=1, catches=[
+    Mistake("lets the exponential overflow", "e = np.exp(-np.abs(x))", "e = np.exp(-x)", says="RuntimeWarning"),
+    Mistake("cuts x off too early", "e = np.exp(-np.abs(x))", "e = np.exp(-np.minimum(np.abs(x), 20))"),
+])  # fmt: skip
 def large_numbers_do_no_harm(student, rng):
     """At 1000 and -1000 the gradient is 0, at 30 it is still right, and nothing warns."""
     g = rng.normal(size=4) + 3
@@ -107,32 +99,24 @@ def widened(student, rng: np.random.Generator, shape: tuple, wide: tuple) -> Non
     close(found, (jacobian @ g.ravel()).reshape(shape), case)
 
 
-@check(
-    "05.2",
-    points=2,
-    catches=[
-        Mistake("takes a mean, as if each use counted less", "g = g.sum(", "g = g.mean("),
-        Mistake("sums from the wrong end", "range(g.ndim - len(shape))", "range(len(shape), g.ndim)"),
-        Mistake("takes the first row for all", "g = g.sum(axis=tuple(range(g.ndim - len(shape))))",
-                "g = g[(0,) * (g.ndim - len(shape))]"),
-    ],
-)  # fmt: skip
+@check("05.2", points=2, catches=[
+    Mistake("takes a mean, as if each use counted less", "g = g.sum(", "g = g.mean("),
+    Mistake("sums from the wrong end", "range(g.ndim - len(shape))", "range(len(shape), g.ndim)"),
+    Mistake("takes the first row for all", "g = g.sum(axis=tuple(range(g.ndim - len(shape))))",
+            "g = g[(0,) * (g.ndim - len(shape))]"),
+])  # fmt: skip
 def axes_it_did_not_have(student, rng):
     """A bias in a batch, in a batch of sequences, and a number in a matrix."""
     for shape, wide in [((3,), (4, 3)), ((3,), (2, 3, 3)), ((), (2, 3)), ((2, 3), (2, 3))]:
         widened(student, rng, shape, wide)
 
 
-@check(
-    "05.2",
-    points=2,
-    catches=[
-        Mistake("drops the axes of length 1", "axis=ones, keepdims=True", "axis=ones", says="expected the shape"),
-        Mistake("forgets the axes of length 1", "return g.sum(axis=ones, keepdims=True)",
-                "return np.broadcast_to(g.mean(axis=ones, keepdims=True), shape)"),
-        Mistake("sums along the other axes", "if length == 1", "if length != 1"),
-    ],
-)  # fmt: skip
+@check("05.2", points=2, catches=[
+    Mistake("drops the axes of length 1", "axis=ones, keepdims=True", "axis=ones", says="expected the shape"),
+    Mistake("forgets the axes of length 1", "return g.sum(axis=ones, keepdims=True)",
+            "return np.broadcast_to(g.mean(axis=ones, keepdims=True), shape)"),
+    Mistake("sums along the other axes", "if length == 1", "if length != 1"),
+])  # fmt: skip
 def axes_of_length_one(student, rng):
     """A column in a matrix, a mask in a stack, and both kinds of axes together."""
     for shape, wide in [
@@ -178,37 +162,29 @@ def matmul(a, b):
     return a @ b
 
 
-@check(
-    "05.3",
-    points=2,
-    catches=[
-        Mistake("forgets to turn b", "g @ b.T", "g @ b", says="transposed"),
-        Mistake("multiplies in the wrong order", "rows.T @ upstream", "(upstream.T @ rows).T[::-1]"),
-        Mistake("gives the gradients in the wrong order", "g @ b.T, rows.T @ upstream", "rows.T @ upstream, g @ b.T"),
-        Mistake("forgets to turn a", "rows.T @ upstream",
-                "rows @ upstream if len(rows) == rows.shape[1] else rows.T @ upstream"),
-    ],
-)  # fmt: skip
+@check("05.3", points=2, catches=[
+    Mistake("forgets to turn b", "g @ b.T", "g @ b", says="transposed"),
+    Mistake("multiplies in the wrong order", "rows.T @ upstream", "(upstream.T @ rows).T[::-1]"),
+    Mistake("gives the gradients in the wrong order", "g @ b.T, rows.T @ upstream", "rows.T @ upstream, g @ b.T"),
+    Mistake("forgets to turn a", "rows.T @ upstream",
+            "rows @ upstream if len(rows) == rows.shape[1] else rows.T @ upstream"),
+])  # fmt: skip
 def two_matrices(student, rng):
     """Square matrices and others: both gradients agree with differences."""
     for n, k, m in [(3, 3, 3), (4, 2, 3), (1, 3, 2)]:
         laboratory(student.matmul_gradient, matmul, rng.normal(size=(n, k)), rng.normal(size=(k, m)))
 
 
-@check(
-    "05.3",
-    points=2,
-    catches=[
-        Mistake("makes one gradient of b for each matrix of the stack", "rows.T @ upstream",
-                "np.swapaxes(a, -1, -2) @ g"),
-        Mistake("takes the mean over the stack", "rows.T @ upstream",
-                "rows.T @ upstream / (len(a) if a.ndim > 2 else 1)"),
-        Mistake("looks at the first matrix of the stack only", "rows.T @ upstream",
-                "(a[0].T @ g[0] if a.ndim > 2 else a.T @ g)"),
-        Mistake("turns the whole stack round", "g @ b.T, rows.T", "(g.T @ b.T if a.ndim > 2 else g @ b.T), rows.T",
-                says="matmul_gradient"),
-    ],
-)  # fmt: skip
+@check("05.3", points=2, catches=[
+    Mistake("makes one gradient of b for each matrix of the stack", "rows.T @ upstream",
+            "np.swapaxes(a, -1, -2) @ g"),
+    Mistake("takes the mean over the stack", "rows.T @ upstream",
+            "rows.T @ upstream / (len(a) if a.ndim > 2 else 1)"),
+    Mistake("looks at the first matrix of the stack only", "rows.T @ upstream",
+            "(a[0].T @ g[0] if a.ndim > 2 else a.T @ g)"),
+    Mistake("turns the whole stack round", "g @ b.T, rows.T", "(g.T @ b.T if a.ndim > 2 else g @ b.T), rows.T",
+            says="matmul_gradient"),
+])  # fmt: skip
 def a_stack_of_matrices(student, rng):
     """(batch, time, k) times (k, m): the gradient of b collects from every row of the stack."""
     for batch, time in [(2, 3), (3, 1), (1, 4)]:
@@ -259,32 +235,24 @@ def softmax(x):
     return e / e.sum(axis=1, keepdims=True)
 
 
-@check(
-    "05.4",
-    points=3,
-    catches=[
-        Mistake("looks at the diagonal only, as the broken one does", "y * (g - (g * y).sum(axis=1, keepdims=True))",
-                "g * y * (1 - y)", says="cross terms"),
-        Mistake("sums over the rows", "(g * y).sum(axis=1, keepdims=True)", "(g * y).sum(axis=0, keepdims=True)"),
-        Mistake("forgets the y in front", "return y * (g", "return (g"),
-        Mistake("sums g alone", "(g * y).sum(axis=1", "g.sum(axis=1"),
-    ],
-)  # fmt: skip
+@check("05.4", points=3, catches=[
+    Mistake("looks at the diagonal only, as the broken one does", "y * (g - (g * y).sum(axis=1, keepdims=True))",
+            "g * y * (1 - y)", says="cross terms"),
+    Mistake("sums over the rows", "(g * y).sum(axis=1, keepdims=True)", "(g * y).sum(axis=0, keepdims=True)"),
+    Mistake("forgets the y in front", "return y * (g", "return (g"),
+    Mistake("sums g alone", "(g * y).sum(axis=1", "g.sum(axis=1"),
+])  # fmt: skip
 def every_class_moves_every_other(student, rng):
     """The gradient agrees with differences for random logits and a random g."""
     for shape in [(3, 4), (1, 3), (3, 3)]:
         laboratory(student.softmax_gradient, softmax, rng.normal(size=shape))
 
 
-@check(
-    "05.4",
-    points=1,
-    catches=[
-        Mistake("lets the exponential overflow", "np.exp(x - x.max(axis=1, keepdims=True))", "np.exp(x)",
-                says="RuntimeWarning"),
-        Mistake("subtracts the largest of all rows", "x.max(axis=1, keepdims=True)", "x.max()"),
-    ],
-)  # fmt: skip
+@check("05.4", points=1, catches=[
+    Mistake("lets the exponential overflow", "np.exp(x - x.max(axis=1, keepdims=True))", "np.exp(x)",
+            says="RuntimeWarning"),
+    Mistake("subtracts the largest of all rows", "x.max(axis=1, keepdims=True)", "x.max()"),
+])  # fmt: skip
 def large_logits_do_no_harm(student, rng):
     """Rows around 1000 and -1000 have the gradient of rows around 0, without a warning."""
     x, g = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
