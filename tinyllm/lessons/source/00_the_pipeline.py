@@ -62,6 +62,7 @@ names = dict(re.findall(r"(\w)\[(.+?)\]", CHART))
 arrows = re.findall(r"(\w)(?:\[.+?\])? --> (\w)", CHART)
 needs = {b: [a] for a, b in arrows}
 order = list(TopologicalSorter(needs).static_order())
+assert [ENGLISH[names[box]] for box in order] == ["collect", "process", "train", "deploy"]
 print(len(names), "boxes,", len(arrows), "arrows, in order:", " -> ".join(ENGLISH[names[box]] for box in order))
 
 # %% [markdown] tags=["en"]
@@ -151,7 +152,9 @@ plt.show()
 writer = LanguageModel(sentences, units=32)
 writer.fit_texts(sentences, epochs=100, learning_rate=0.02, verbose=0)
 for sentence in sentences:
-    print(sentence[0], "->", writer.generate(sentence[0], greedy=True))
+    written = writer.generate(sentence[0], greedy=True)
+    assert written == sentence
+    print(sentence[0], "->", written)
 claim("S5-23")
 
 # %% [markdown] tags=["en"]
@@ -185,7 +188,7 @@ except ImportError as error:
 # The article begins with installing TensorFlow 2.7, and ends with a reading list. Both have aged, or never held. These lessons need Python, NumPy,
 # Matplotlib and Jupyter; for this last stage Flask.
 # %% [markdown] tags=["zh"]
-# `known`说明模型有没有见过这段文本里的任何词。最后一句没有见过，所以那个回答毫无意义。
+# `known` 说明模型有没有见过这段文本里的任何词。最后一句没有见过，所以那个回答毫无意义。
 #
 # ## 用不着的东西
 # 文章从安装 TensorFlow 2.7 开始，以一份书单结束；两者有的过了时，有的本来就不对。这套课程只需要 Python、NumPy、Matplotlib 和 Jupyter；

@@ -97,7 +97,8 @@ for ax, (name, (path, rate)) in zip(axes.flat, walks.items()):
     ax.set_title(f"{name}, rate {rate}: {valley(path[-1]):.3f}", fontsize=10)
     ax.set(xlim=(-3.6, 4.2), ylim=(-2.9, 1.6), xlabel="first weight", ylabel="second weight")
     ax.label_outer()
-fig.suptitle(f"40 steps each: momentum is nearest to the bottom, {valley(bottom):.3f}")
+nearest = min(walks, key=lambda name: valley(walks[name][0][-1]))
+fig.suptitle(f"40 steps each: {nearest} is nearest to the bottom, {valley(bottom):.3f}")
 plt.show()
 
 # %% [markdown] tags=["en"]
@@ -213,9 +214,10 @@ right.semilogy(np.array(cooling) - floor, ":", color=COLOURS["SGD"], label="SGD,
 left.axhline(floor, color="black", linewidth=0.8, label="the floor")
 left.set(title="Every rule has its valley of rates", xlabel="learning rate", ylabel="loss, 2 passes", ylim=(1.95, 4))
 right.set(title="The falling rate starts worse and ends lowest", xlabel="passes", ylabel="loss above the floor")
-for ax in (left, right):
-    ax.legend(fontsize=9)
+left.legend(fontsize=9)
+right.legend(fontsize=9)
 plt.show()
+assert cooling[1] > races["SGD"][1] and cooling[10] < min(losses[10] for losses in races.values())
 others = {"momentum, rate 1": train(*make["momentum"](1))[0], "SGD, falling rate": cooling}
 for name, losses in (races | others).items():
     print(f"{name:17} 1 pass {losses[1]:.3f}   2 passes {losses[2]:.3f}   10 passes {losses[10]:.3f}")
