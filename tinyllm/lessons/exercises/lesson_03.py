@@ -52,7 +52,10 @@ def one_step_of_any_shape(student, rng):
         w, v, g = rng.normal(size=(3, *shape))
         rate, mu = float(rng.uniform(0.01, 0.5)), float(rng.uniform(0.2, 0.95))
         v2 = mu * v - rate * g
-        close(student.momentum_step(w, v, g, rate, mu), (w + v2, v2), f"momentum_step of shape {shape}, (w, v)")
+        found = student.momentum_step(w, v, g, rate, mu)
+        expect(isinstance(found, tuple | list) and len(found) == 2, "momentum_step: two values were asked, (w, v)")
+        close(found[0], w + v2, f"w after momentum_step, shape {shape}")
+        close(found[1], v2, f"v after momentum_step, shape {shape}")
 
 
 @check("03.1", points=1, catches=[

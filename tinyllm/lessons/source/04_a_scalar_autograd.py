@@ -124,10 +124,10 @@ graph(loss, rules=True, names=dict(zip("wxb", leaves)))
 # %% [markdown] tags=["en"]
 # Data ran from top to bottom, gradients come from bottom to top. `value` is what the node holds, `grad` is what has arrived at it, and
 # each last line is one slope times what arrived. Ours is the same graph, but for one thing: the library keeps the **rule**, such as
-# `g * (1 - y * y)`, and works out the slope on the way back: arrays would have far too many slopes to store.
+# `g * (1 - y * y)`, and works out the slope on the way back: arrays would have far too many slopes to store. (`one_less(b, a)` is $b - 1$.)
 # %% [markdown] tags=["zh"]
 # 数据从上往下算，梯度从下往上传。`value` 是节点的值，`grad` 是传到它的梯度，每个框的最后一行就是“斜率乘传来的梯度”。
-# 我们自己的图和它一样，只有一处不同：库里存的是**规则**，例如 `g * (1 - y * y)`，往回走时才算斜率：数组的斜率太多，存不下。
+# 我们自己的图和它一样，只有一处不同：库里存的是**规则**，例如 `g * (1 - y * y)`，往回走时才算斜率：数组的斜率太多，存不下。（`one_less(b, a)` 就是 $b - 1$。）
 # %% [markdown] tags=["en"]
 # ## Why the order matters
 # A diamond: $u = x^2$ is used twice, $L = u + 3u = 4x^2$, so $\partial L / \partial x = 8x = 24$ at $x = 3$. A node may hand on what has arrived
