@@ -93,7 +93,7 @@ def test_nbgraders_assignments_are_written_once(capsys, here):
     [
         (["exercise"], 2, "ACTION"),
         (["exercise", "start", "x"], 2, "must be a lesson's number such as 05; found 'x'"),
-        (["exercise", "start", "99"], 1, "no exercises to a lesson '99'; there are 01, 02"),
+        (["exercise", "start", "99"], 1, "no exercises to a lesson '99'; there are 00, 01, 02"),
         (["exercise", "hint", "01"], 2, "must be an exercise's number such as 05.1; found '01'"),
         (["exercise", "hint", "01.9"], 1, "there is no exercise '01.9'; there are 01.1"),
         (["exercise", "check", "none.py"], 1, "there is no file 'none.py'; tinyllm exercise start NN writes one"),

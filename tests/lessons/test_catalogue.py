@@ -34,5 +34,5 @@ def test_a_lesson_is_found_by_its_number(number):
 
 @pytest.mark.parametrize("number", ["77", "", "-1", "01_losses"])
 def test_another_number_is_refused_with_those_there_are(number):
-    with pytest.raises(ValueError, match=r"no lesson .*; there are 01, 02, "):
+    with pytest.raises(ValueError, match=r"no lesson .*; there are 00, 01, 02, "):
         lesson(number)
