@@ -1,4 +1,4 @@
-"""The command line: `tinyllm tour`, `tinyllm train --text FILE`, `tinyllm serve MODEL`, `tinyllm gradcheck ...`."""
+"""The command line: `tinyllm tour`, `lessons`, `claims`, `train --text FILE`, `serve MODEL`, `gradcheck ...`."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
-from tinyllm.cli import gradcheck, language
+from tinyllm.cli import claims, exercises, gradcheck, language, lessons
 
 __all__ = ["main"]
 
@@ -53,6 +53,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     language.add_train(commands)
     language.add_generate(commands)
+    claims.add_claims(commands)
+    lessons.add_lessons(commands)
+    exercises.add_exercise(commands)
+    exercises.add_grade(commands)
 
     check = commands.add_parser(
         "gradcheck",

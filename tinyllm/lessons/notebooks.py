@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-__all__ = ["FOLDER", "LANGUAGES", "SOURCES", "Cell", "main", "notebook", "parse", "render"]
+__all__ = ["FOLDER", "LANGUAGES", "SOURCES", "Cell", "main", "notebook", "parse", "render", "write_missing"]
 
 LANGUAGES = ("en", "zh")
 SOURCES = Path(__file__).parent / "source"
@@ -147,6 +147,25 @@ def render(folder: Path = FOLDER, sources: Path = SOURCES) -> dict[Path, str]:
     if not found:
         raise ValueError(f"no lesson sources (NN_name.py) in {sources}")
     return found
+
+
+def write_missing(folder: Path, language: str, sources: Path = SOURCES) -> tuple[list[Path], list[Path]]:
+    """Write the notebooks of one language that folder has not got. Returns those, and the ones there that differ.
+
+    A notebook that is there is never written over: a student may have worked in it.
+    """
+    written, differ = [], []
+    for path, text in render(Path(), sources).items():
+        place = folder / path.name
+        if path.parent.name != language or (place.exists() and place.read_bytes() == text.encode()):
+            continue
+        if place.exists():
+            differ.append(place)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(text.encode())
+            written.append(place)
+    return written, differ
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
