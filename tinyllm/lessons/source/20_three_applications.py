@@ -210,7 +210,7 @@ for shift, values, name in [(0, marks, "the teacher"), (0.4, cosines, "cosine of
     ax.barh(np.arange(7) + shift, values, 0.38, label=name)
 ax.set_yticks(np.arange(7) + 0.2, [f"{text[:52]}..." if len(text) > 55 else text for text in ANSWERS])
 ax.invert_yaxis()
-ax.set(title=f"Correlation with the teacher: {agreement:+.2f}", xlabel="mark")
+ax.set(title=f"Correlation with the teacher: {agreement:+.2f}", xlabel="mark", xlim=(0, 1.4))
 ax.legend(loc="lower right")
 plt.show()
 assert cosines[4] == max(cosines) and agreement < 0.3
