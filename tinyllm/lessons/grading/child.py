@@ -84,7 +84,7 @@ def guard(modules: list[str], folder: str) -> None:
         os.path.join(each, name): False for each in list(readable) for name in ("site-packages", "dist-packages")
     }
     readable |= {
-        os.path.dirname(np.__file__): True,
+        os.path.dirname(os.path.realpath(np.__file__)): True,  # the environment may be reached through a link
         TINYLLM: "tinyllm" in roots,
         os.path.join(TINYLLM, "lessons"): False,
     }
