@@ -30,6 +30,7 @@ lessons: .venv/dev
 
 notebooks: .venv/dev
 	$(PY) -m tinyllm.lessons.notebooks
+	$(PY) -m tinyllm.lessons.errata
 
 mutants: .venv/dev
 	$(PYTEST) -m mutants -s

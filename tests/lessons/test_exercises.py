@@ -1,4 +1,4 @@
-"""Every exercise: the solution has full marks, the stub none, a mistake loses where it should, tampering gains nothing."""
+"""Every exercise: full marks for the solution, none for the stub or tampering; a mistake loses where it should."""
 
 import re
 from collections.abc import Iterator

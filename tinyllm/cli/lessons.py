@@ -34,12 +34,15 @@ def add_lessons(commands: Any) -> None:
     what.add_argument("--run", dest="number", metavar="NN", help="run this one as a script")
     lessons.add_argument("--plots", metavar="DIR", help="with --run: save the figures there")
     lessons.add_argument("--no-browser", action="store_true", help="JupyterLab tells its address and opens no window")
+    lessons.add_argument("--allow-root", action="store_true", help="start JupyterLab as root, as in a container")
     lessons.set_defaults(run=_lessons)
 
 
 def _lessons(options: argparse.Namespace) -> int | None:
-    if (options.list or options.number) and (options.folder or options.no_browser):
-        raise ValueError("DIR and --no-browser are for JupyterLab; leave them out with --list and --run")
+    flags = [flag for flag in ("--no-browser", "--allow-root") if getattr(options, flag[2:].replace("-", "_"))]
+    if (options.list or options.number) and (options.folder or flags):
+        what = options.folder or flags[0]
+        raise ValueError(f"{what} is for JupyterLab; leave it out with --list and --run")
     if options.plots and not options.number:
         raise ValueError("--plots belongs to --run NN")
     if options.number:
@@ -47,7 +50,7 @@ def _lessons(options: argparse.Namespace) -> int | None:
     if options.list:
         _print_list(options.language)
     else:
-        _open(options)
+        _open(Path(options.folder or "lessons"), options.language, flags)
     return None
 
 
@@ -69,7 +72,7 @@ def _run(number: str, plots: str | None) -> int:
     if plots is not None:
         Path(plots).mkdir(parents=True, exist_ok=True)
     environment = {"PYTHONIOENCODING": ":backslashreplace"} | os.environ  # for a console without Chinese
-    if plots is not None or not _has_display():
+    if not _has_display():
         environment["MPLBACKEND"] = "Agg"
     command = [sys.executable, "-m", "tinyllm.lessons.script", str(source), *([plots] if plots is not None else [])]
     return subprocess.run(command, env=environment, check=False).returncode
@@ -79,11 +82,10 @@ def _has_display() -> bool:
     return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _open(options: argparse.Namespace) -> None:
+def _open(folder: Path, language: str, flags: list[str]) -> None:
     from tinyllm.lessons.notebooks import write_missing
 
-    folder = Path(options.folder or "lessons")
-    written, kept = write_missing(folder, options.language)
+    written, kept = write_missing(folder, language)
     print(f"{folder}: {len(written)} notebooks written, {len(kept)} that differ from ours kept as they are")
     for path in kept:
         print(f"  kept: {path.name} (for ours, move it away and run this again)")
@@ -91,5 +93,4 @@ def _open(options: argparse.Namespace) -> None:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise ImportError("JupyterLab is not installed: pip install jupyterlab; then run this again") from None
-    flags = ["--no-browser"] if options.no_browser else []
     LabApp.launch_instance([f"--ServerApp.root_dir={folder.resolve()}", *flags])

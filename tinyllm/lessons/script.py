@@ -15,6 +15,9 @@ def main(source: str, folder: str | None = None) -> None:
 
 
 def _save_into(folder: Path, name: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")  # no window
     from matplotlib import pyplot
 
     saved = 0
