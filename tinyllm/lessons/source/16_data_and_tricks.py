@@ -193,6 +193,7 @@ together = np.mean((soft_vote(answers)[:, 0] > 0.5) == truth)
 twins = [trained(texts, spoilt, seed) for seed in range(3)]  # the same sentences, other first weights
 of_twins = Ensemble(twins).evaluate(twins[0].preprocess(new), truth)[1]
 print(f"seven members alone: {np.mean(alone):.3f} on average, the best {np.max(alone):.3f}; their vote: {together:.3f}")
+assert together > np.mean(alone) + 0.02 and abs(of_twins - accuracy(twins[0], new, truth)) < 0.02
 print(f"three twins: the first alone {accuracy(twins[0], new, truth):.3f}, their vote {of_twins:.3f}")
 # %% [markdown] tags=["en"]
 # A vote averages away what its members do *differently* wrong: it is clearly better than the average member. Twins that saw the
@@ -240,8 +241,7 @@ plt.show()
 # %% [markdown] tags=["zh"]
 # ## 解码策略与奖励训练
 # 问题 4 把强化学习说成*生成*策略，混了两件事。解码策略（贪心、温度、top-k）只从 $p = \mathrm{softmax}(z)$ 里挑，不改分数 $z$。
-# 给写出的词元 $k$ 一个奖励 $r$ 则是**训练**：$z \leftarrow z + \alpha\, r\, (e_k - p)$，$\alpha$ 是步长，$e_k$ 在 $k$ 处为 1，其余为 0
-# （REINFORCE，Williams 1992）。
+# 给写出的词元 $k$ 一个奖励 $r$ 则是**训练**：$z \leftarrow z + \alpha\, r\, (e_k - p)$，$\alpha$ 是步长，$e_k$ 在 $k$ 处为 1，其余为 0。
 # %%
 z, k, reward = np.array([1.0, 0.0, -1.0]), 1, 1.0
 print("model", softmax(z).round(3), "  temperature 0.5", softmax(z / 0.5).round(3), "  model", softmax(z).round(3))

@@ -159,6 +159,7 @@ for g in "AB":
 fair = lender(x, y, sample_weight=weight)
 print("weights: score {:.2f}, district {:.2f}".format(*fair.get_weights()[0][:, 0]))
 mended = fairness_report(truth, fair.predict(new_x)[:, 0] > 0.5, new_group)
+assert mended.measures["equalized_odds_difference"] < 0.03 < 0.08 < mended.measures["demographic_parity_difference"]
 yes = {name: model.predict(new_x)[:, 0] > 0.5 for name, model in [("plain", plain), ("reweighted", fair)]}
 bars = {name: [*fairness_report(truth, said, new_group).measures.values()] for name, said in yes.items()}
 for name, said in yes.items():

@@ -67,6 +67,7 @@ scores = [model.evaluate(to_ids(*each[:1]), each[1])[1] for each in [(texts, lab
 print(
     f"model: training {scores[0]:.2f}, held out {scores[1]:.2f};  counting words: {np.mean(votes.argmax(axis=1) == truth):.2f}"
 )
+assert scores == [1, 1] and np.sum(votes.argmax(axis=1) != truth) == 1
 for text, p, label in zip(new, model.predict(to_ids(new)), truth):
     if p.argmax() != label:
         print(f"  wrong: {text!r} -> {INTENTS[p.argmax()]} ({p.max():.2f}), it is {INTENTS[label]}")
@@ -146,6 +147,7 @@ for name, x in series.items():
     print(f"{name:21}", {guess: round(float(error), 2) for guess, error in errors[name].items()})
     won = (x[SPLIT:] - today) ** 2 - (x[SPLIT:] - guesses["LSTM, changes"]) ** 2  # day by day
     print(f"{'':21} won by the changes: {won.mean():.2f}, give or take {won.std() / np.sqrt(len(won)):.2f}")
+    assert (won.mean() > 3 * won.std() / np.sqrt(len(won))) == (name != "random walk")
 fig, axes = plt.subplots(1, 3, figsize=(11, 4), facecolor="white", layout="constrained", width_ratios=(1.2, 1.2, 1))
 x, guesses = series["random walk"], predicted["random walk"]
 axes[0].plot(x, color="black", label="price")
