@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinyllm.lessons
+from tinyllm import gradcheck
 from tinyllm.lessons.notebooks import FOLDER, LANGUAGES, SOURCES, main, notebook, parse, render, write_missing
 from tinyllm.lessons.readings import READINGS
 
@@ -130,6 +131,44 @@ def test_lesson_2_computes_the_stated_network_by_hand_as_the_library_does(run):
     for name, reading in READINGS.items():  # which tests/lessons/test_readings.py holds to TensorFlow's numbers
         assert lesson["curves"][name, 1][:2] == pytest.approx(lesson["results"][name][:2], rel=1e-12)
         assert lesson["curves"][name, -1][1] == pytest.approx(reading.compute().turned, rel=1e-12)
+
+
+def test_lesson_6_finds_seven_slips_and_names_six_and_is_fooled_by_none_that_it_does_not_note(run):
+    lesson, made = run("06_checking_gradients.py")
+    assert set(made) == {"S4-02"}
+    assert lesson["reports"]["nothing wrong"].ok and (lesson["found"], lesson["named"]) == (7, 6)
+    float32 = lesson["errors"].min(axis=1)  # drawn last: forward, central, complex
+    assert float32[0] > float32[1] > 1e-6 > float32[2]
+    judged = {name: gradcheck(f, at, gradient=gradient) for name, (f, at, gradient) in lesson["tricks"].items()}
+    assert [report.grade for report in judged.values()] == ["wrong", "wrong", "right", "right"]
+    assert [len(report.notes) for report in judged.values()] == [0, 0, 1, 0]
+
+
+def test_lesson_7_learns_with_a_bend_and_a_good_beginning_only(run):
+    lesson, made = run("07_dense_layers.py")
+    assert set(made) == {"S5-11"}
+    straight, folded, bent = lesson["accuracy"].values()
+    assert abs(straight - folded) < 0.02 and bent > 0.98
+    assert lesson["spread"]["s = 0.02"][-1] == pytest.approx((0.02 * 128**0.5) ** 20, rel=1)
+    assert [name for name, curve in lesson["curves"].items() if curve[-1] < 0.2] == ["Glorot"]
+
+
+def test_lesson_8_cuts_one_sentence_into_one_ten_thirty_or_seven_tokens(run):
+    lesson, made = run("08_text_to_integers.py")
+    assert set(made) == {"S5-06", "S5-07", "S5-08", "S5-25", "S9-03"}
+    assert [len(tokens) for tokens in lesson["rows"].values()] == [1, 10, 30, 7]
+    assert lesson["curves"]["Chinese", 1][0] == 3 and lesson["curves"]["Chinese", 1][-1] < 1
+    for name, lengths in lesson["curves"].items():
+        assert all(a > b for a, b in pairwise(lengths)), name
+
+
+def test_lesson_9_brings_the_seasons_together_and_leaves_the_masked_padding_alone(run):
+    lesson, made = run("09_embeddings.py")
+    assert set(made) == {"S5-09"}
+    assert lesson["moved"][True][0] == 0 < 0.05 < lesson["moved"][False][0]
+    assert lesson["alike"] > 0.7
+    near = lesson["neighbours"](lesson["chinese"][0], lesson["chinese"][2], "春", count=3)
+    assert set("夏秋冬") < set(near)
 
 
 def test_lesson_10_holds_hand_loop_and_kernel_equal_and_the_forget_gate_decides_the_reach(run):
