@@ -39,8 +39,8 @@ def rates(y, said, group, name):
 
 # %% tags=["checks"]
 def three_rates(student, rng, n=60):
-    y, said = rng.integers(0, 2, (2, n))
-    group = np.array(["A", "B"])[rng.permutation(n) % 2]
+    group, y = np.array(["A", "B"])[rng.permutation(n) % 2], rng.integers(0, 2, n)
+    said = (rng.random(n) < np.where(group == "B", 0.7, 0.3)).astype(int)
     y[:4], said[:4], group[:4] = [0, 1, 0, 1], [1, 0, 0, 1], ["A", "A", "B", "B"]
     found = student.rates(y, said, group, "B")
     expect(isinstance(found, tuple | list) and len(found) == 3, "rates(y, said, group, 'B'): must return three numbers")

@@ -227,8 +227,10 @@ def every_row_is_the_formula(student, rng):
     "19.3",
     points=1,
     catches=[
-        Mistake("hides the future after the softmax, and the rows no longer add up", "-np.inf)", "scores) ",
-                says="later"),
+        Mistake("does not hide the future", "-np.inf)", "scores)", says="later"),
+        Mistake("hides the future after the softmax, and rows no longer add up",
+                "return weights / weights.sum(axis=1, keepdims=True)",
+                "raw = np.exp(Q @ K.T); return np.tri(len(Q)) * raw / raw.sum(axis=1, keepdims=True)", says="sum of each"),
     ],
 )  # fmt: skip
 def no_row_looks_ahead_and_each_adds_up(student, rng):

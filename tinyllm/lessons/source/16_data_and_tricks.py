@@ -190,13 +190,13 @@ members = [trained([texts[i] for i in draw], spoilt[draw], seed) for seed, draw 
 alone = [accuracy(model, new, truth) for model in members]
 answers = [model.predict(model.preprocess(new)) for model in members]  # each with its own tokenizer
 together = np.mean((soft_vote(answers)[:, 0] > 0.5) == truth)
-twins = [trained(texts, spoilt, seed) for seed in range(3)]  # the same sentences, other first weights
-of_twins = Ensemble(twins).evaluate(twins[0].preprocess(new), truth)[1]
+triplets = [trained(texts, spoilt, seed) for seed in range(3)]  # the same sentences, other first weights
+of_triplets = Ensemble(triplets).evaluate(triplets[0].preprocess(new), truth)[1]
 print(f"seven members alone: {np.mean(alone):.3f} on average, the best {np.max(alone):.3f}; their vote: {together:.3f}")
-assert together > np.mean(alone) + 0.02 and abs(of_twins - accuracy(twins[0], new, truth)) < 0.02
-print(f"three twins: the first alone {accuracy(twins[0], new, truth):.3f}, their vote {of_twins:.3f}")
+assert together > np.mean(alone) + 0.02 and abs(of_triplets - accuracy(triplets[0], new, truth)) < 0.02
+print(f"three triplets: the first alone {accuracy(triplets[0], new, truth):.3f}, their vote {of_triplets:.3f}")
 # %% [markdown] tags=["en"]
-# A vote averages away what its members do *differently* wrong: it is clearly better than the average member. Twins that saw the
+# A vote averages away what its members do *differently* wrong: it is clearly better than the average member. Triplets that saw the
 # same sentences share their mistakes: nothing is gained. And seven who each saw a part do not beat one who saw all.
 #
 # ## Start from what was learnt
