@@ -203,11 +203,11 @@ plt.show()
 # 先猜猜：30 句、90 句、270 句，各是谁赢？
 # %%
 def lstm(ids):
-    """The model, and its held-out loss every 50 batches, until three looks in a row bring nothing new."""
+    """The model, and its held-out loss every 50 batches, until two looks in a row bring nothing new."""
     model = RecurrentLM(letters.vocab_size, embedding=32, width=64, dropout=0.3, tokenizer=letters, seed=0)
     model.compile(Adam(CosineDecay(0.02, 400)), SparseCategoricalCrossentropy(from_logits=True))
     looks = []
-    while len(looks) < 8 and (len(looks) < 3 or min(looks) in looks[-3:]):
+    while len(looks) < 8 and (len(looks) < 2 or min(looks) in looks[-2:]):
         model.fit(Windows(ids, size=16, width=32, steps=50, seed=len(looks)), epochs=1, verbose=0)
         looks.append(model.nats(judge))
     return model, looks
