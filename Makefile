@@ -30,6 +30,8 @@ lessons: .venv/dev
 
 notebooks: .venv/dev
 	$(PY) -m tinyllm.lessons.notebooks
+	$(PY) -m tinyllm.lessons.errata
+	$(PY) -m tinyllm.lessons.mistakes
 
 mutants: .venv/dev
 	$(PYTEST) -m mutants -s

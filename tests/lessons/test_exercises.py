@@ -1,4 +1,4 @@
-"""Every exercise: the solution has full marks, the stub none, a mistake loses where it should, tampering gains nothing."""
+"""Every exercise: full marks for the solution, none for the stub or tampering; a mistake loses where it should."""
 
 import re
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from tinyllm.lessons.grading.judging import judge, judge_submission
 from tinyllm.lessons.grading.sessions import Worker
 from tinyllm.lessons.grading.student_files import student_cells
 from tinyllm.lessons.grading.submissions import Submission
+from tinyllm.lessons.mistakes import PAGE, in_cell, tried
 from tinyllm.lessons.notebooks import LANGUAGES
 
 LIBRARY = Library()
@@ -80,11 +81,26 @@ def test_there_are_three_mistakes_or_more(exercise):
     ("exercise", "check", "mistake"), MISTAKES, ids=[f"{e.number}-{m.name.replace(' ', '-')}" for e, _, m in MISTAKES]
 )
 def test_a_mistake_loses_on_the_check_that_lists_it(exercise, check, mistake, worker):
-    result = judged(exercise, mistake.applied(exercise.solution), worker)
+    result = tried(LIBRARY.lesson(exercise.number[:2]), exercise, mistake, worker)
     feedback = {loss.check: loss.feedback for loss in result.lost}
     assert not result.note, "a mistake is a wrong answer, not one that cannot run"
     assert check.name in feedback
     assert mistake.says is None or mistake.says in feedback[check.name]
+    row = f"| {in_cell(mistake.name)} | {result.points} | {in_cell(check.sentence)} {in_cell(feedback[check.name])} |"
+    assert without_digits(row) in PAGE_ROWS, "run python -m tinyllm.lessons.mistakes"
+
+
+def without_digits(text: str) -> str:
+    """The last digits of what is computed may differ between machines."""
+    return re.sub(r"\d+", "0", text)
+
+
+PAGE_ROWS = {without_digits(line) for line in PAGE.read_text(encoding="utf-8").splitlines()}
+
+
+def test_the_page_of_mistakes_holds_no_other():
+    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    assert len([row for row in rows if not row.startswith(("| ---", "| the student"))]) == len(MISTAKES)
 
 
 # -- what does not count --------------------------------------------------------------------------------------------

@@ -98,14 +98,17 @@ def _check_neighbours(cells: list[Cell], name: str) -> None:
             raise ValueError(f'{name}, line {cell.line}: no cell with tags=["en"] stands before this Chinese one')
 
 
-def notebook(cells: Sequence[Cell], language: str) -> str:
-    """The text of the .ipynb (format 4.5) in one language: no outputs, no solutions; equal cells give equal bytes."""
+def notebook(cells: Sequence[Cell], language: str, solutions: bool = False) -> str:
+    """The text of the .ipynb (format 4.5) in one language, without outputs; equal cells give equal bytes.
+
+    Solutions are left out unless `solutions` is true.
+    """
     seen: Counter[str] = Counter()
     written: list[dict] = []
     for cell in cells:
         if cell.language not in (None, language):
             continue
-        source = _without_solutions(cell)
+        source = cell.source if solutions else _without_solutions(cell)
         digest = sha256(f"{cell.kind}\n{source}".encode()).hexdigest()[:12]
         seen[digest] += 1
         tags = [tag for tag in cell.tags if tag not in LANGUAGES]

@@ -15,7 +15,6 @@ In A and B, x = [1, 2, 3, 4] is one sample with the label 0; in C, D and E it is
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ X, Y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.0, 1.0, 0.0, 1.0])  # line 17
 THETA = np.arange(1, 11) / 10  # line 179; the article goes on to an eleventh, 1.1
 ALPHA = 0.1  # line 297
 PRINTED = ("-2.4", "-1.6", "-1.2", "-0.8", "-0.4", "0", "0.4", "0.8", "1.2", "1.6", "2.4")  # its eleven derivatives
-AFTER = tuple(float(Fraction(i + 1, 10) - Fraction(1, 10) * Fraction(g)) for i, g in enumerate(PRINTED))  # line 474
+AFTER = (0.34, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.78, 0.84, 0.86)  # line 474: the weights that it ends with
 TURNED = -1  # the sign of line 112
 
 
@@ -67,13 +66,13 @@ class Reading:
         loss.backward()
         return float(loss), leaf.grad
 
-    def step(self, theta: Any, sign: int = 1) -> np.ndarray:
-        """theta - sign 0.1 gradient.
+    def step(self, theta: Any, sign: int = 1, rate: float = ALPHA) -> np.ndarray:
+        """theta - sign rate gradient.
 
         >>> READINGS["A"].step([0.1, 0.2, 0.3, 0.4]).round(12)
         array([0.04, 0.08, 0.12, 0.16])
         """
-        return theta - sign * ALPHA * self.loss_and_gradient(theta)[1]
+        return theta - sign * rate * self.loss_and_gradient(theta)[1]
 
     def as_json(self) -> dict[str, Any]:
         """Its name, network, number of weights, and what compute() finds, as JSON has it."""

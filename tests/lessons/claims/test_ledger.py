@@ -7,7 +7,7 @@ from tinyllm.lessons.claims import LEDGER, VERDICTS, Claim, claim, finding, tall
 from tinyllm.lessons.claims.environment import SENTENCES
 from tinyllm.lessons.claims.outlook import gpt_parameters
 from tinyllm.lessons.claims.program import program
-from tinyllm.lessons.claims.server import answer, app_alone
+from tinyllm.lessons.claims.server import answer, app_alone, comes_back
 from tinyllm.lessons.readings import AFTER, READINGS
 from tinyllm.models import GPT
 
@@ -64,6 +64,11 @@ def test_a_verdict_that_its_computation_contradicts_is_refused(verdict, monkeypa
     monkeypatch.setitem(finding.LEDGER, "S0-01", entry)
     with pytest.raises(AssertionError, match="out of date"):
         claim("S0-01")
+
+
+def test_a_model_is_saved_and_read_without_h5py_too(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert comes_back() is True
 
 
 def test_no_reading_of_the_network_arrives_at_the_articles_weights():

@@ -12,7 +12,7 @@ from tinyllm.lessons.readings import READINGS
 from tinyllm.models import GPT, Sequential
 from tinyllm.optimizers import GD, Adam
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "along_the_gradient"]
 
 
 def backward_updates() -> list[bool]:

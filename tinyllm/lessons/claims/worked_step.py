@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from tinyllm.lessons.claims.algorithms import along_the_gradient
 from tinyllm.lessons.claims.entry import Claim, tried
 from tinyllm.lessons.claims.losses import cross_entropy
 from tinyllm.lessons.readings import AFTER, PRINTED, READINGS, THETA, X, Y
@@ -40,11 +41,6 @@ def updated(i: int) -> float:
 def from_the_terms() -> list[float]:
     """The eleven weights after the step, had the printed terms been added up rightly."""
     return [float(Fraction(i + 1, 10) - Fraction(printed_sum(i)).limit_denominator(1000) / 10) for i in range(11)]
-
-
-def ascends_as_claimed() -> bool:
-    """Does a step with the sign of line 112 lower the loss in any of the five readings?"""
-    return any((step := reading.compute()).turned < step.before for reading in READINGS.values())
 
 
 def _derivative(i: int, line: int, truth: str, why: str, why_zh: str) -> Claim:
@@ -133,6 +129,6 @@ CLAIMS = (
           "印出的各项若加对，得到的是别的数；而且没有一种解读的网络会走出这一步。", from_the_terms),
     Claim("S4-50", 477, ("these steps make the model better", "照以上步骤，模型得到优化"), "", "wrong", "",
           "With the printed sign, one step makes the loss larger.", "按印出的符号走一步，损失反而变大。",
-          ascends_as_claimed),
+          along_the_gradient),
 )
 # fmt: on

@@ -230,12 +230,12 @@ def one_step_against_it_lowers_the_loss(student, rng):
 # %% [markdown] tags=["en"]
 # ## 1.4 Find the bug: which way does the loss fall?
 # The derivative of the binary cross-entropy of 1.1 with respect to $p$ is wanted. `broken_slope` has one wrong sign: for
-# some answers it sends $p$ the wrong way. Find out which with `tinyllm.gradcheck` or with a difference
-# $[L(y, p+h) - L(y, p-h)]\,/\,2h$, and write `slope` as it should be. Arrays of one shape in, the same shape out.
+# some answers it sends $p$ the wrong way. Find out which: a difference, $[L(y, p+h) - L(y, p-h)]\,/\,2h$ with a small $h$,
+# needs no algebra. Then write `slope` as it should be. Arrays of one shape in, the same shape out.
 # %% [markdown] tags=["zh"]
 # ## 1.4 找错：损失往哪边降？
 # 要的是 1.1 的二元交叉熵对 $p$ 的导数。`broken_slope` 有一个符号写错了：对某些答案，它会把 $p$ 推向错的方向。
-# 用 `tinyllm.gradcheck`，或用差分 $[L(y, p+h) - L(y, p-h)]\,/\,2h$ 找出是哪些，再写出正确的 `slope`。
+# 找出是哪些：取很小的 $h$，差分 $[L(y, p+h) - L(y, p-h)]\,/\,2h$ 不用推导就能告诉你。再写出正确的 `slope`。
 # 输入是形状相同的数组，输出形状不变。
 
 

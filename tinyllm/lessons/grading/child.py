@@ -26,6 +26,11 @@ import numpy.fft
 import numpy.linalg
 import numpy.random  # all of it now: under the guard below, some of it would not load
 
+try:
+    import resource
+except ImportError:  # Windows: the time limit alone, which the grader keeps
+    resource = None  # type: ignore[assignment]
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 TINYLLM = os.path.dirname(os.path.dirname(HERE))
 MEMORY = 2**30  # bytes of address space, beyond what Python and NumPy took
@@ -37,6 +42,7 @@ REFUSED = {
     "use the network": ("socket.",),
     "reach around Python": ("ctypes.", "gc.get"),
 }
+Allowed = tuple[frozenset[str], dict[str, bool]]  # what importable() and folders() tell
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.mkdir")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -55,9 +61,7 @@ def load_wire() -> types.ModuleType:
 
 def limit(seconds: float) -> None:
     """Memory, processor time and file sizes, where the system has such limits."""
-    try:
-        import resource
-    except ImportError:  # Windows: the time limit alone, which the grader keeps
+    if resource is None:
         return
     taken = 0
     with contextlib.suppress(OSError), open("/proc/self/statm") as file:
@@ -73,22 +77,25 @@ def limit(seconds: float) -> None:
             resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def guard(modules: list[str], folder: str) -> None:
-    """From now on: imports from the standard library, NumPy and `modules`; files in `folder`. There is no way back."""
-    roots = frozenset(sys.stdlib_module_names) | {"numpy"} | {name.partition(".")[0] for name in modules}
+def importable(modules: list[str]) -> frozenset[str]:
+    """The first names of what may be imported: the standard library, NumPy, and that of `modules`."""
+    return frozenset({*sys.stdlib_module_names, "numpy", *(name.partition(".")[0] for name in modules)})
+
+
+def folders(roots: frozenset[str]) -> dict[str, bool]:
+    """Folders whose files may be read, or may not; of those that hold a file, the longest decides."""
+    found = {os.path.realpath(sysconfig.get_path(name)): True for name in ("stdlib", "platstdlib")}
+    for folder in list(found):  # what is installed lies in there
+        found |= {os.path.join(folder, name): False for name in ("site-packages", "dist-packages")}
+    found |= {os.path.realpath(sysconfig.get_path(name)): False for name in ("purelib", "platlib")}
+    found |= {os.path.dirname(os.path.realpath(np.__file__)): True, os.devnull: True, "/dev/urandom": True}
+    return found | {TINYLLM: "tinyllm" in roots, os.path.join(TINYLLM, "lessons"): False}
+
+
+def guard(roots: frozenset[str], readable: dict[str, bool], folder: str) -> None:
+    """From now on: imports from `roots`, files of `readable` and, to change them, of `folder`. There is no way back."""
     said = ", ".join(["the standard library", "NumPy", *sorted(roots - sys.stdlib_module_names - {"numpy"})])
-    # The longest of these folders that holds a file decides whether it may be read.
-    readable = {os.path.realpath(sysconfig.get_path(name)): True for name in ("stdlib", "platstdlib")}
-    readable |= {os.path.realpath(sysconfig.get_path(name)): False for name in ("purelib", "platlib")}
-    readable |= {
-        os.path.join(each, name): False for each in list(readable) for name in ("site-packages", "dist-packages")
-    }
-    readable |= {
-        os.path.dirname(np.__file__): True,
-        TINYLLM: "tinyllm" in roots,
-        os.path.join(TINYLLM, "lessons"): False,
-    }
-    readable |= {folder: True, os.devnull: True, "/dev/urandom": True}
+    readable = readable | {folder: True}
     realpath, fsdecode, join = os.path.realpath, os.fsdecode, os.path.join
 
     def may(path: Any, changes: bool) -> bool:
@@ -123,7 +130,7 @@ def guard(modules: list[str], folder: str) -> None:
 # -- answering ------------------------------------------------------------------------------------------------------
 
 
-def serve(wire: types.ModuleType, asked: BinaryIO, answers: BinaryIO, modules: list[str]) -> None:
+def serve(wire: types.ModuleType, asked: BinaryIO, answers: BinaryIO, allowed: Allowed) -> None:
     """Answer messages until there are no more. The first one is ["begin", folder, seconds]."""
     _, folder, seconds = wire.read(asked)
     os.chdir(folder)
@@ -139,7 +146,8 @@ def serve(wire: types.ModuleType, asked: BinaryIO, answers: BinaryIO, modules: l
     warnings.simplefilter("error", RuntimeWarning)  # overflow, division by zero: a fault, and said as one
     names: dict[str, Any] = {"__name__": "exercise"}
     texts: dict[str, list[str]] = {}
-    guard(modules, os.path.realpath(folder))
+    guard(*allowed, os.path.realpath(folder))
+    wire.write(answers, ["value", None])
     with contextlib.suppress(EOFError):
         while True:
             message = wire.read(asked)
@@ -158,7 +166,8 @@ def answer(message: list, names: dict[str, Any], texts: dict[str, list[str]]) ->
     kind, *rest = message
     if kind == "load":
         for label, source, needed in rest[0]:
-            texts[label] = source.splitlines()
+            known = texts.get(label, [])  # the cells of a script come with their places in it
+            texts[label] = known + source.splitlines()[len(known) :]
             try:
                 exec(compile(source, label, "exec"), names)
             except BaseException:
@@ -204,7 +213,7 @@ def told(error: BaseException, texts: dict[str, list[str]]) -> list:
 # -- starting -------------------------------------------------------------------------------------------------------
 
 
-def forks(wire: types.ModuleType, modules: list[str]) -> None:
+def forks(wire: types.ModuleType, allowed: Allowed) -> None:
     """On stdin, a socket, come descriptors, each the wire of one exercise. A byte ends it; no more bytes, all."""
     control = socket.socket(fileno=0)
     while True:
@@ -215,7 +224,7 @@ def forks(wire: types.ModuleType, modules: list[str]) -> None:
         if child == 0:
             os.setsid()
             with open(descriptors[0], "rb") as asked, open(os.dup(descriptors[0]), "wb") as answers:
-                serve(wire, asked, answers, modules)
+                serve(wire, asked, answers, allowed)
             os._exit(0)
         os.close(descriptors[0])
         ended = not control.recv(1)
@@ -230,16 +239,18 @@ def forks(wire: types.ModuleType, modules: list[str]) -> None:
 
 def main(arguments: list[str]) -> None:
     modules = [each for each in arguments if each != "--fork"]
-    sys.path.insert(0, os.path.dirname(TINYLLM))
+    site = sysconfig.get_path("purelib")  # before what is installed, and after the standard library
+    sys.path.insert(sys.path.index(site) if site in sys.path else len(sys.path), os.path.dirname(TINYLLM))
     for module in modules:
         with contextlib.suppress(Exception):  # if it is missing, the student's own import says so
             importlib.import_module(module)
-    wire = load_wire()
+    wire, roots = load_wire(), importable(modules)
+    allowed = (roots, folders(roots))
     if "--fork" in arguments:
-        forks(wire, modules)
+        forks(wire, allowed)
         return
     with open(os.dup(0), "rb") as asked, open(os.dup(1), "wb") as answers:
-        serve(wire, asked, answers, modules)
+        serve(wire, asked, answers, allowed)
 
 
 if __name__ == "__main__":

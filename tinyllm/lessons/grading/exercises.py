@@ -64,14 +64,14 @@ class Lesson:
 
     @cached_property
     def modules(self) -> tuple[str, ...]:
-        """The modules outside the standard library and NumPy that the opening imports, so a student may, too."""
-        found: set[str] = set()
+        """What a student may import beside the standard library and NumPy: tinyllm, if the opening does."""
+        names: set[str] = set()
         for node in ast.walk(ast.parse(self.opening)):
             if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
+                names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                found.add(node.module or "")
-        return tuple(sorted(name for name in found if name.partition(".")[0] == "tinyllm"))
+                names.add(node.module or "")
+        return ("tinyllm",) if any(name.partition(".")[0] == "tinyllm" for name in names) else ()
 
     @cached_property
     def digest(self) -> str:

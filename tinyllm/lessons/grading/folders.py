@@ -111,7 +111,7 @@ def _grade_one(
     record, text = target.with_name(f"{target.name}.json"), target.with_name(f"{target.name}.txt")
     submission = read(path)
     checks = [library.lesson(each).digest for each in submission.lessons if each in library.paths]
-    key = sha256(json.dumps([path.read_bytes().hex(), name, seed, seconds, checks]).encode()).hexdigest()
+    key = sha256(json.dumps([submission.digest, name, seed, seconds, checks]).encode()).hexdigest()
     known = _known(record, key, name)
     if known:
         return known, True
@@ -143,8 +143,8 @@ def report(results: Sequence[Result], notes: Sequence[str] = (), printed: bool =
     lines = []
     for each in results:
         lines.append(f"{each.exercise}  {each.points}/{each.of}  {each.name}")
-        if each.note or len({loss.feedback for loss in each.lost}) == 1 < len(each.lost):
-            lines.append(f"    {each.feedback}")
+        if each.fault:
+            lines.append(f"    {each.fault}")
         else:
             for loss in each.lost:
                 lines += [f"    -{loss.points}  {loss.sentence}", f"        {loss.feedback}"]
@@ -168,11 +168,15 @@ def table(graded: Sequence[Graded]) -> str:
 
 
 def write_csv(graded: Sequence[Graded], file: TextIO) -> None:
-    """The columns submission, lesson, exercise, points, of, feedback; a line for each exercise and for each note."""
+    """The columns submission, lesson, exercise, points, of, feedback; a line for each exercise and for each note.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(HEADING)
     for each in graded:
-        writer.writerows(each.rows())
+        for row in each.rows():
+            writer.writerow([f"'{cell}" if str(cell).startswith(tuple("=+-@")) else cell for cell in row])
 
 
 def say(line: str) -> None:

@@ -105,12 +105,13 @@ def _compare_parts(found: Any, expected: Any, case: str, tolerance: Any) -> None
 
 
 def _compare_arrays(found: Any, expected: Any, case: str, tolerance: tuple[float, float] | None) -> None:
-    wanted, kind = _array(expected), _kind(_array(expected))
+    wanted = np.asarray(expected)
+    kind = _kind(wanted)
     try:
-        have = _array(found)
+        have = np.asarray(found)
     except (ValueError, TypeError, OverflowError):
         have = np.array(None)
-    if have.dtype.kind not in "biufcUS" and kind != "N":
+    if _kind(have) == "N" != kind:
         raise Lost(f"{case}: expected {_described(wanted)}; found {_shown(found)}")
     if have.shape != wanted.shape:
         if not wanted.shape:
@@ -121,6 +122,7 @@ def _compare_arrays(found: Any, expected: Any, case: str, tolerance: tuple[float
         found_kind = KINDS.get(_kind(have), type(found).__name__)
         raise Lost(f"{case}: expected {_described(wanted)} ({KINDS[kind]}); found {_described(have)} ({found_kind})")
     if tolerance and kind in "ifc":
+        have, wanted = (each.astype(float) if each.dtype.kind == "O" else each for each in (have, wanted))
         with np.errstate(all="ignore"):
             right = np.isclose(have, wanted, *tolerance, equal_nan=True)
     else:
@@ -131,12 +133,8 @@ def _compare_arrays(found: Any, expected: Any, case: str, tolerance: tuple[float
         raise Lost(f"{case}{index}: expected {_shown(wanted[place])}; found {_shown(have[place], wanted[place])}")
 
 
-def _array(value: Any) -> np.ndarray:
-    """Python's whole numbers of any size stay exact (as objects, if NumPy has no room)."""
-    return np.asarray(value)
-
-
 def _kind(array: np.ndarray) -> str:
+    """A letter of KINDS. A whole number that is too large for NumPy is an object to it, and one to us all the same."""
     if array.dtype.kind == "O":
         return "i" if not array.shape and isinstance(array.item(), int) else "N"
     return "i" if array.dtype.kind == "u" else array.dtype.kind

@@ -42,10 +42,16 @@ class Result:
     printed: str = ""
 
     @property
+    def fault(self) -> str:
+        """What is wrong as a whole: why nothing counts, or what all lost checks say; empty if each says its own."""
+        alike = len(self.lost) > 1 and len({each.feedback for each in self.lost}) == 1
+        return self.note or (self.lost[0].feedback if alike else "")
+
+    @property
     def feedback(self) -> str:
         """In one line."""
-        if self.note or len({each.feedback for each in self.lost}) == 1:  # the same fault everywhere is told once
-            return self.note or self.lost[0].feedback
+        if self.fault:
+            return self.fault
         return one_line("; ".join(f"{each.sentence} {each.feedback}" for each in self.lost), 1000)
 
     def as_dict(self) -> dict[str, Any]:

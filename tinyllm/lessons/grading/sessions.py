@@ -18,6 +18,7 @@ from tinyllm.lessons.grading import wire
 
 __all__ = ["Ended", "Session", "Worker"]
 
+STARTUP = 60.0  # seconds to load NumPy, on a busy machine; the student's time begins afterwards
 PRINTED = 2000  # bytes of its output that are looked at
 CHILD = Path(__file__).with_name("child.py")
 KEPT = ("SYSTEMROOT", "PATH", "TMP", "TEMP")  # of the environment; Python needs the first on Windows
@@ -69,13 +70,13 @@ class Worker:
     def _start(self, modules: tuple[str, ...]) -> Wire:
         if not FORKS:
             return _Direct(modules)
-        for fork in [self._forks.pop(modules, None), None]:
-            fork = fork or _Fork(modules)
-            with contextlib.suppress(OSError):  # somebody ended it: once more, with a new one
-                started = fork.start()
-                self._forks[modules] = fork
-                return started
-            fork.close()
+        for _ in range(2):
+            if modules not in self._forks:
+                self._forks[modules] = _Fork(modules)
+            try:
+                return self._forks[modules].start()
+            except OSError:  # somebody ended it: once more, with a new one
+                self._forks.pop(modules).close()
         raise OSError("cannot start a process for the student's code")
 
 
@@ -84,10 +85,12 @@ class Session:
 
     def __init__(self, process: Wire, folder: str, seconds: float) -> None:
         self.process, self.seconds = process, seconds
-        self.left, self.why, self.late = seconds, "", False
+        self.left, self.why, self.late = STARTUP, "", False
         # Opened before anybody can put another in its place.
         self.printed = open(os.path.join(folder, "output"), "w+b")  # noqa: SIM115
-        self._tell(["begin", folder, seconds])
+        with contextlib.suppress(Ended):  # then every question ends so
+            self.ask("begin", folder, seconds)
+        self.left = seconds
 
     def ask(self, *message: Any) -> list:
         """Send a message; its reply."""
@@ -114,7 +117,7 @@ class Session:
     def _reply(self) -> list:
         try:
             reply = wire.read(self.process.back)
-            if not reply or reply[0] not in ("value", "raised", "unfit"):
+            if not answers(reply):
                 raise wire.WireError("not an answer")
             return reply
         except wire.WireError as error:
@@ -141,6 +144,16 @@ class Session:
     def close(self) -> None:
         self.process.end()
         self.printed.close()
+
+
+def answers(reply: list) -> bool:
+    """Is this what the student's process has to say: a value, why one does not fit, or what was raised?"""
+    match reply:
+        case ["value", _] | ["unfit", str()]:
+            return True
+        case ["raised", [str(), *others], str(), str(), int(), str()]:
+            return all(isinstance(each, str) for each in others)
+    return False
 
 
 def _said(code: int | None) -> str:
@@ -185,12 +198,14 @@ class _Direct:
                 self.process.kill()
 
     def end(self) -> int | None:
-        code = self.process.poll()
-        self.cut() if code is None else None
+        with contextlib.suppress(OSError):
+            self.to.close()  # at which it ends, unless it is up to something
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(0.5)
+        self.cut()  # the others of its group
         self.process.wait()
-        for file in (self.to, self.back):
-            with contextlib.suppress(OSError):
-                file.close()
+        self.back.close()
         return code
 
 
@@ -199,6 +214,7 @@ class _Fork:
 
     def __init__(self, modules: tuple[str, ...]) -> None:
         self.control, theirs = socket.socketpair()
+        self.last: _Forked | None = None
         self.control.settimeout(20)  # it answers at once, or somebody stopped it
         with theirs:
             self.process = subprocess.Popen(
@@ -211,6 +227,8 @@ class _Fork:
             )
 
     def start(self) -> "_Forked":
+        if self.last and not self.last.ended:
+            raise RuntimeError("one exercise at a time: this worker has an open session")
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -218,7 +236,8 @@ class _Fork:
             except OSError:
                 ours.close()
                 raise
-        return _Forked(self.control, ours)
+        self.last = _Forked(self.control, ours)
+        return self.last
 
     def close(self) -> None:
         self.control.close()  # at which it ends its child, and itself

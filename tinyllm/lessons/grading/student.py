@@ -8,7 +8,7 @@ from tinyllm.lessons.grading.sessions import Session
 
 __all__ = ["Student"]
 
-UNWRITTEN = ("NotImplementedError",)
+UNWRITTEN = NotImplementedError.__name__
 
 
 class Student:
@@ -51,11 +51,10 @@ class Student:
         return reply[1]
 
     def _told(self, name: str, reply: list) -> str:
-        kinds, said, label, line, text = (*reply[1:], None, None, None, None, None)[:5]
-        kind = kinds[0] if isinstance(kinds, list) and kinds else "an exception"
-        if kind in UNWRITTEN:
+        (kind, *_), said, label, line, text = reply[1:]
+        if kind == UNWRITTEN:
             return one_line(f"not written yet ({self._label} raises NotImplementedError)")
-        where = f" ({label}, line {line}: {str(text).strip()})" if line else ""
+        where = f" ({label}, line {line}: {text.strip()})" if line else ""
         return one_line(f"{name} raised {kind}: {said}{where}")
 
 
@@ -68,10 +67,10 @@ class Raising(Student):
 
     def _value(self, name: str, reply: list) -> Any:
         wanted = " or ".join(self._kinds)
-        if reply[0] == "raised" and isinstance(reply[1], list) and set(self._kinds) & {str(each) for each in reply[1]}:
-            if reply[1][0] in UNWRITTEN and reply[1][0] not in self._kinds:
+        if reply[0] == "raised" and set(self._kinds) & set(reply[1]):
+            if reply[1][0] == UNWRITTEN and UNWRITTEN not in self._kinds:  # it is a RuntimeError, too
                 raise Lost(self._told(name, reply))
-            return str(reply[2])
+            return reply[2]
         if reply[0] == "raised":
             raise Lost(one_line(f"{wanted} was asked; {self._told(name, reply)}"))
         raise Lost(one_line(f"{name} must raise {wanted}; it returned {reply[1]!r:.100}"))

@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Submission:
     parts: dict[str, list[list]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     name_says: str | None = None  # the lesson's number in the file's name
+    digest: str = ""  # of the file's bytes
 
     @property
     def lessons(self) -> list[str]:
@@ -40,9 +42,12 @@ def read(path: Path) -> Submission:
     numbers = re.findall(r"lesson_?(\d\d)", path.stem)
     submission = Submission(name_says=numbers[0] if numbers else None)
     try:
-        if path.stat().st_size > LARGEST:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+        submission.digest = sha256(data).hexdigest()
+        if len(data) > LARGEST:
             raise ValueError(f"the file has more than {LARGEST >> 20} MB")
-        text = path.read_text(encoding="utf-8-sig")
+        text = data.decode("utf-8-sig")
         cells = notebook_cells(text) if path.suffix == ".ipynb" else script_cells(text, path.name)
     except OSError as error:
         submission.notes.append(f"the file cannot be read: {error.strerror}")
@@ -55,14 +60,14 @@ def read(path: Path) -> Submission:
         return submission
     if not text.strip():
         submission.notes.append("the file is empty")
-    elif not _cut(cells, submission):
+    elif not cut(cells, submission):
         submission.notes.append(
             "there is no line '# exercise NN.K'; begin with the file that `tinyllm exercise start` makes"
         )
     return submission
 
 
-def _cut(cells: list[list], submission: Submission) -> bool:
+def cut(cells: list[list], submission: Submission) -> bool:
     """Sort the cells into the parts; is there one?"""
     current, seen = submission.opening, Counter[str]()
     for label, source in cells:
