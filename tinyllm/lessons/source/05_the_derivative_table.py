@@ -125,6 +125,7 @@ for n, k, m in [(2, 3, 4), (3, 3, 3)]:
     da, db = vjp(np.matmul, a, b)[1](g)
     for name, true, found in [("a", da, ways(a.shape, g=g, b=b)), ("b", db, ways(b.shape, g=g, a=a))]:
         right = [text for text, d in found.items() if np.allclose(d, true)]
+        assert len(right) == 1
         print(f"a {a.shape}, b {b.shape}: of 8 products {len(found)} have the shape of {name}; right: {right[0]}")
 
 # %% [markdown] tags=["en"]
