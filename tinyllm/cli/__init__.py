@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough: tinyllm tour | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python would complain at its exit
         return 141
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        print(f"tinyllm {arguments[0]}: {error}", file=sys.stderr)
+    except (ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
+        print(f"tinyllm {arguments[0]}: {error or 'not enough memory'}", file=sys.stderr)
         return 1
 
 
