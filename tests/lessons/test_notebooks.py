@@ -14,6 +14,7 @@ import pytest
 
 import tinyllm.lessons
 from tinyllm import gradcheck
+from tinyllm.autograd.tensor import TABLE
 from tinyllm.lessons.notebooks import FOLDER, LANGUAGES, SOURCES, main, notebook, parse, render, write_missing
 from tinyllm.lessons.readings import READINGS
 
@@ -131,6 +132,53 @@ def test_lesson_2_computes_the_stated_network_by_hand_as_the_library_does(run):
     for name, reading in READINGS.items():  # which tests/lessons/test_readings.py holds to TensorFlow's numbers
         assert lesson["curves"][name, 1][:2] == pytest.approx(lesson["results"][name][:2], rel=1e-12)
         assert lesson["curves"][name, -1][1] == pytest.approx(reading.compute().turned, rel=1e-12)
+
+
+def test_lesson_0_goes_through_the_stages_and_what_was_loaded_answers_as_what_was_saved(run):
+    lesson, made = run("00_the_pipeline.py")
+    assert set(made) == {"S3-01", "S5-23", "S7-01", "S7-02"} | {f"S5-0{i}" for i in range(1, 6)}
+    assert [lesson["ENGLISH"][lesson["names"][box]] for box in lesson["order"]] == [
+        "collect", "process", "train", "deploy",
+    ]  # fmt: skip
+    assert np.array_equal(lesson["loaded"].predict(lesson["x"]), lesson["model"].predict(lesson["x"]))
+    assert (lesson["after"] > 0.5).astype(int).tolist() == [1, 0, 1]
+    assert lesson["alike"][0, 2] > 0.95 > 0 > lesson["alike"][0, 1]
+
+
+def test_lesson_3_has_every_rule_better_at_one_rate_and_a_falling_rate_lowest(run):
+    lesson, made = run("03_descents_raced.py")
+    assert set(made) == {"S3-03", "S3-04", "S3-05"}
+    assert lesson["best"] == {"GD": 100, "SGD": 10, "momentum": 3, "Adam": 0.1}
+    ends = {name: losses[-1] for name, losses in (lesson["races"] | lesson["others"]).items()}
+    assert sorted(ends, key=ends.get)[:2] == ["SGD, falling rate", "Adam"] and max(ends, key=ends.get) == "GD"
+    assert ends["momentum, rate 1"] < ends["momentum"] and min(ends.values()) > lesson["floor"]
+    np.testing.assert_allclose(-lesson["w"].data, lesson["by_hand"], rtol=1e-12)
+
+
+def test_lesson_4_has_the_gradient_right_in_the_right_order_only(run):
+    lesson, made = run("04_a_scalar_autograd.py")
+    assert set(made) == {"S3-01"}
+    found = []
+    for order in (lesson["newest_first"], lesson["as_met"]):
+        x = lesson["Value"](3.0)
+        lesson["diamond"](x).backward(order)
+        found.append(x.grad)
+    assert found == [24.0, 6.0]
+    assert gradcheck(lesson["off"], *lesson["point"], gradient=lesson["by_value"]).ok
+    assert lesson["losses"][-1] < 1e-4 < 0.1 < lesson["forgotten"][-1]
+
+
+def test_lesson_5_leaves_one_matrix_product_by_shapes_and_eight_without(run):
+    try:
+        lesson, made = run("05_the_derivative_table.py")
+        assert gradcheck(np.sinc, np.array([0.3, -1.7]), order=2).ok
+    finally:
+        TABLE.pop(np.sinc, None)  # the lesson enters a rule for it
+    assert not made
+    a, b, g = np.ones((2, 3)), np.ones((3, 4)), np.ones((2, 4))
+    assert list(lesson["ways"](a.shape, g=g, b=b)) == ["g @ b.T"]
+    assert list(lesson["ways"](b.shape, g=g, a=a)) == ["a.T @ g"]
+    assert len(lesson["ways"]((3, 3), g=np.eye(3), b=np.eye(3))) == 8
 
 
 def test_lesson_6_finds_seven_slips_and_names_six_and_is_fooled_by_none_that_it_does_not_note(run):

@@ -2,11 +2,13 @@
 # # 0. The pipeline in five minutes
 # The article draws a language model as four stages in a row: collect data, process it, train, deploy. You run all of them here, on the
 # article's three sentences, without understanding much yet. Each stage names the lessons that explain it.
+#
 # **You need** a little Python. **It takes** 5 minutes, 10 if you try things. **To run it:** `pip install -e ".[lessons]"`, then `jupyter lab`.
 # %% [markdown] tags=["zh"]
 # # 0. 五分钟走完全程
 # 文章把语言模型画成一条线上的四个环节：采集数据、处理、训练、部署。本课用文章的三个句子把它们从头到尾跑一遍，暂时不求甚解；
 # 每个环节都会告诉你，哪几课细讲。
+#
 # **需要**：会一点 Python。**用时**：5 分钟；想动手试试就 10 分钟。**运行**：先 `pip install -e ".[lessons]"`，再 `jupyter lab`。
 # %%
 import re

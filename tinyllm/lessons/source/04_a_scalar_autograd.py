@@ -2,11 +2,13 @@
 # # 4. A scalar autograd in 60 lines
 # The article says "backpropagation" and trusts the framework. You write the machine yourself, for single numbers and in plain
 # Python, see it fail in the two classic ways (a wrong order, a gradient counted twice), and train a neuron with it.
+#
 # **You need** lesson 1, the chain rule, Python classes. **It takes** 40 minutes. **To run it:** `pip install -e ".[lessons]"`, then `jupyter lab`. `make tour` shows the short version.
 # %% [markdown] tags=["zh"]
 # # 4. 60 行写一个标量自动求导
 # 文章提了一句“反向传播”，就交给框架了。本课用纯 Python 自己写出这台机器，每次只算一个数；再看它怎样以两种经典的方式出错
 # （顺序不对、梯度重复计算），最后用它训练一个神经元。
+#
 # **需要**：第 1 课、链式法则、Python 的类。**用时**：40 分钟。**运行**：先 `pip install -e ".[lessons]"`，再 `jupyter lab`。`make tour` 可看简短版。
 # %%
 import math

@@ -2,11 +2,13 @@
 # # 5. From scalars to arrays: the derivative table
 # Everything this library knows about derivatives stands in one table, a line per function. You read it, take gradients of arrays
 # by their shapes alone, see the matrix that a rule never builds, add a rule of your own, and get second derivatives for nothing.
+#
 # **You need** lesson 4 and matrix products. **It takes** 40 minutes. **To run it:** `pip install -e ".[lessons]"`, then `jupyter lab`.
 # %% [markdown] tags=["zh"]
 # # 5. 从标量到数组：导数表
 # 本库关于导数的全部知识都在一张表里，每个函数一行。本课读这张表；只凭形状就写出数组的梯度；看看规则从不建出来的那个矩阵；
 # 自己加一条规则；再不花力气得到二阶导数。
+#
 # **需要**：第 4 课和矩阵乘法。**用时**：40 分钟。**运行**：先 `pip install -e ".[lessons]"`，再 `jupyter lab`。
 # %%
 import inspect
@@ -125,6 +127,7 @@ for n, k, m in [(2, 3, 4), (3, 3, 3)]:
     da, db = vjp(np.matmul, a, b)[1](g)
     for name, true, found in [("a", da, ways(a.shape, g=g, b=b)), ("b", db, ways(b.shape, g=g, a=a))]:
         right = [text for text, d in found.items() if np.allclose(d, true)]
+        assert len(right) == 1
         print(f"a {a.shape}, b {b.shape}: of 8 products {len(found)} have the shape of {name}; right: {right[0]}")
 
 # %% [markdown] tags=["en"]
