@@ -18,6 +18,7 @@ import numpy as np
 
 from tinyllm.generation import Sampling, generate
 from tinyllm.layers import MultiHeadAttention
+from tinyllm.lessons import claim
 from tinyllm.losses import SparseCategoricalCrossentropy
 from tinyllm.models import GPT, RecurrentLM
 from tinyllm.ops import gelu, softmax
@@ -78,6 +79,14 @@ other[-1] = rng.normal(size=W)
 for causal in (True, False):
     before, after = (looking(x @ W_Q, x @ W_K, causal) @ (x @ W_V) for x in (X, other))
     print(f"causal={causal!s:5}  change at each position:", np.abs(after - before).max(axis=-1).round(3))
+
+# %% [markdown] tags=["en"]
+# The article builds a language model of input, hidden and output layers of neurons, and nothing else. Does one word see the others
+# then? Tried twice: with dense layers at every position, and in a GPT.
+# %% [markdown] tags=["zh"]
+# 文章说语言模型由输入层、隐藏层、输出层的神经元组成，再没有别的。这样一个词看得见其他词吗？试两次：每个位置只用全连接层；用 GPT。
+# %%
+claim("S3-06")
 
 # %% [markdown] tags=["en"]
 # ## Why the square root?
