@@ -32,9 +32,15 @@ from tinyllm.recipes import MODELS, WINDOWED, Recipe
 from tinyllm.saving.files import write_atomically
 from tinyllm.schedules import CosineDecay
 
-__all__ = ["train"]
+__all__ = ["best_of", "train"]
 
 SAMPLE = 200  # tokens that are shown at each look
+
+
+def best_of(path: Any) -> Path:
+    """Where the model is: of a run's folder, its best; of anything else, the path itself."""
+    inside = Path(path) / "model"
+    return inside if inside.is_dir() else Path(path)
 
 
 def train(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
-from tinyllm.cli import claims, exercises, gradcheck, language, lessons, serving
+from tinyllm.cli import claims, exercises, gradcheck, language, lessons, serving, shrink
 
 __all__ = ["main"]
 
@@ -48,6 +48,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     serving.add_serve(commands)
     serving.add_ask(commands)
     serving.add_bench(commands)
+    shrink.add_shrink(commands)
     language.add_train(commands)
     language.add_generate(commands)
     claims.add_claims(commands)

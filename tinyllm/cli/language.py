@@ -99,9 +99,9 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _generate(options: argparse.Namespace) -> None:
     from tinyllm.models import CausalLM, load_model
+    from tinyllm.pretraining import best_of
 
-    inside = os.path.join(options.model, "model")
-    model = load_model(inside if os.path.isdir(inside) else options.model)
+    model = load_model(best_of(options.model))
     if not isinstance(model, CausalLM):
         raise ValueError(f"{options.model} holds a {type(model).__name__}; generate takes what `tinyllm train` made")
     if options.temperature is None:

@@ -16,9 +16,9 @@ LOG = logging.getLogger("tinyllm.serving")
 def load(path: Any) -> Any:
     """The model in a folder or file; of a run of `tinyllm train`, its best model."""
     from tinyllm.models import load_model
+    from tinyllm.pretraining import best_of
 
-    inside = os.path.join(path, "model")
-    return load_model(inside if os.path.isdir(inside) else path)
+    return load_model(best_of(path))
 
 
 class Live:
@@ -65,10 +65,11 @@ def watch(live: Live, path: Any, seconds: float, stop: threading.Event) -> threa
 
 def stamp(path: Any) -> tuple | None:
     """What changes when a model is saved anew: of a folder, its manifest, which is written last and names the rest."""
-    inside = os.path.join(path, "model")
-    folder = inside if os.path.isdir(inside) else path
+    from tinyllm.pretraining import best_of
+
+    folder = best_of(path)
     try:
-        info = os.stat(os.path.join(folder, "manifest.json") if os.path.isdir(folder) else folder)
+        info = os.stat(folder / "manifest.json" if folder.is_dir() else folder)
     except OSError:  # not there now
         return None
     return info.st_mtime_ns, info.st_size, info.st_ino
