@@ -40,6 +40,7 @@ def create_app(model: Any, generations: int = 4, deadline: float = 30.0) -> "Fla
         raise ValueError(f"create_app: deadline must be a positive number of seconds; found {deadline!r}")
     app = Flask("tinyllm", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.merge_slashes = False  # //predict is no route, and not to be sent elsewhere
     service = Service(model, generations, deadline)
     for path, view in service.posts.items():
         app.add_url_rule(path, path, view, methods=["POST"])

@@ -79,8 +79,6 @@ def observe(app: "Flask", service: "Service") -> None:
     def finish(response: Any) -> Any:
         response.headers["X-Request-Id"] = request.environ["tinyllm.id"]
         response.headers.update(SECURE)
-        if service.live.draining:
-            response.headers["Connection"] = "close"
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "id": request.environ["tinyllm.id"],

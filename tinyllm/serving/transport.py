@@ -1,6 +1,7 @@
 """waitress as this service wants it: errors as problems, operators served first, and an end that loses no request."""
 
 import logging
+import select
 import signal
 import threading
 import time
@@ -26,8 +27,10 @@ class ProblemTask(ErrorTask):
 
     def execute(self) -> None:
         error = self.request.error
-        self.status = f"{error.code} {error.reason}"
-        body = problem_body(error.code, error.reason, f"{error.body.strip()}: the connection is closed")
+        # 501 is for a Transfer-Encoding that nobody here knows: the caller's to mend, and no fault of the server's
+        code, reason = (400, "Bad Request") if error.code == 501 else (error.code, error.reason)
+        self.status = f"{code} {reason}"
+        body = problem_body(code, reason, f"{error.body.strip()}: the connection is closed")
         self.response_headers.append(("Content-Type", PROBLEM))
         self.set_close_on_finish()
         self.content_length = len(body)
@@ -151,7 +154,6 @@ def drained_on_signals(server: Any, live: Any, grace: float) -> Iterator[None]:
 def _drain(server: Any, grace: float) -> None:
     """Take in who is at the door, close it, and wait until every connection has been silent for a while."""
     end = time.monotonic() + grace
-    time.sleep(0.2)  # the loop accepts whoever has connected already
     server.trigger.pull_trigger(lambda: _shut_door(server))
     while time.monotonic() < end and any(_busy(channel) for channel in list(server.active_channels.values())):
         time.sleep(0.02)
@@ -166,7 +168,10 @@ def _busy(channel: Any) -> bool:
 
 
 def _shut_door(server: Any) -> None:
-    """Stop listening; the connections that are there stay."""
+    """Take in who has connected already, and stop listening; the connections that are there stay."""
+    server.socket.listen(0)  # from now on nobody is put in line
+    while select.select([server.socket], [], [], 0)[0]:
+        server.handle_accept()
     server.accepting = False
     server.del_channel()
     server.socket.close()
