@@ -43,7 +43,7 @@ BAD_BODIES = [
     (b"[" * DEEP, "nested too deeply"),
     (b'{"text":' + b"[" * DEEP + b"]" * DEEP + b"}", "nested too deeply"),
     (b'{"a":' * 10_000, "nested too deeply"),
-    (json.dumps({"text": "a" * 10_001}).encode(), "'text' must have at most 10000 characters; found a string of 10001"),
+    (json.dumps({"text": "a" * 5_001}).encode(), "'text' must have at most 5000 characters; found a string of 5001"),
 ]
 
 
@@ -78,7 +78,7 @@ def test_unusual_json_is_still_json(client, body):
         ('{"max_tokens": 0}', "'max_tokens' must be at least 1; found the number 0", "#/max_tokens"),
         ('{"max_tokens": 1001}', "'max_tokens' must be at most 1000; found the number 1001", "#/max_tokens"),
         ('{"max_tokens": true}', "'max_tokens' must be a whole number; found true", "#/max_tokens"),
-        ('{"max_tokens": 1.0}', "'max_tokens' must be a whole number; found the number 1.0", "#/max_tokens"),
+        ('{"max_tokens": 1.5}', "'max_tokens' must be a whole number; found the number 1.5", "#/max_tokens"),
         ('{"max_tokens": null}', "'max_tokens' must be a whole number; found null", "#/max_tokens"),
         ('{"greedy": 1}', "'greedy' must be true or false; found the number 1", "#/greedy"),
         ('{"temperature": "1"}', "'temperature' must be a number; found a string", "#/temperature"),
@@ -159,3 +159,15 @@ def test_arbitrary_values_are_never_a_500(client, value, extra):
 )
 def test_arbitrary_settings_are_never_a_500(letters, asked):
     answered_or_explained(letters.post("/generate", data=json.dumps(asked), content_type=JSON))
+
+
+def test_any_text_that_is_allowed_fits_however_it_is_escaped(client, letters):
+    text = "\U0001f642" * 5000
+    assert client.post("/predict", data=json.dumps({"text": text}), content_type=JSON).status_code == 200
+    asked = {"prompt": text, "stop": ["\U0001f642" * 50] * 4}
+    assert "vocabulary lacks" in detail(letters.post("/generate", data=json.dumps(asked), content_type=JSON), 400)
+
+
+def test_one_point_nought_is_a_whole_number(letters):
+    asked = '{"prompt": "a", "max_tokens": 2.0, "top_k": 1.0, "seed": 0.0}'
+    assert letters.post("/generate", data=asked, content_type=JSON).get_json()["text"] == "abc"

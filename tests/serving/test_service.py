@@ -75,6 +75,9 @@ def test_schemathesis_finds_nothing(which, request, tmp_path):
     program = shutil.which("schemathesis", path=os.path.dirname(sys.executable))
     if program is None:
         pytest.skip("make service installs schemathesis")
+    # a body beyond 64 KiB is refused before it is read: 413, which schemathesis does not think of
+    refusals = "[400, 404, 405, 406, 413, 415]"
+    (tmp_path / "schemathesis.toml").write_text(f"[checks]\nnegative_data_rejection.expected-statuses = {refusals}\n")
     with served(request.getfixturevalue(which), "--generations", "16", "--deadline", "5") as (_, url):
         done = subprocess.run(
             [program, "run", url + "/openapi.json", "--checks", "all", "--max-examples", "1000", "--workers", "1",

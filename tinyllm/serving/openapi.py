@@ -50,7 +50,7 @@ def _post(path: str, answers: Classifier | Writer) -> dict[str, Any]:
     writes = isinstance(answers, Writer)
     content: dict[str, Any] = {"application/json": {"schema": _answer_schema(path, writes)}}
     if path == "/generate":
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {}
     schema = answers.schemas[path].model_json_schema()
     example = answers.example
     return {
