@@ -15,7 +15,7 @@ from tinyllm.serving.app import create_app
 __all__ = ["running_server", "serve"]
 
 ASK_AT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # "every address" is one to listen on, not to ask
-SPARE = 4  # threads beyond those that write: for what is answered at once
+SPARE = 2  # threads for what is answered at once: Python runs one at a time, and more only wait for each other
 
 
 def serve(
@@ -45,7 +45,7 @@ def serve(
 
     service, stop = app.extensions["tinyllm"], threading.Event()
     with one_blas_thread():
-        server, url = _listen(app, host, port, generations + SPARE)
+        server, url = _listen(app, host, port, _threads(service, generations))
         try:
             if reload:
                 watch(service.live, model_or_path, reload, stop)
@@ -71,7 +71,8 @@ def running_server(
     and OSError on entering when the address cannot be had.
     """
     _transport()
-    return _running(create_app(model, generations, deadline), host, port, generations + SPARE)
+    app = create_app(model, generations, deadline)
+    return _running(app, host, port, _threads(app.extensions["tinyllm"], generations))
 
 
 @contextmanager
@@ -86,6 +87,11 @@ def _running(app: Any, host: str, port: int, threads: int) -> Iterator[str]:
             server.task_dispatcher.shutdown()
             server.trigger.pull_trigger(lambda: _transport().close(server))
             loop.join(5)
+
+
+def _threads(service: Any, generations: int) -> int:
+    """One for each text that may be written at once, and a few for the rest."""
+    return SPARE + (generations if "/generate" in service.live.now.schemas else 0)
 
 
 def _loaded(path: Any) -> Any:
