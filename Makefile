@@ -9,16 +9,16 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest  # the tests are small: a second thread only costs
 PLOT ?= tour/plots
 
-.PHONY: tour test check lint lessons notebooks mutants torch interop bench clean
+.PHONY: tour test check lint lessons notebooks mutants torch interop service bench clean
 
 tour: .venv/user
 	$(PY) -m tinyllm tour --plot "$(PLOT)" $(if $(TEXT),--text "$(TEXT)")
 
 test: .venv/dev
-	$(PYTEST) -m "not torch and not interop and not mutants"
+	$(PYTEST)
 
 check: lint
-	$(PYTEST) -m "not torch and not interop and not notebook and not mutants"
+	$(PYTEST)
 
 lint: .venv/dev
 	$(PY) -m ruff check
@@ -26,10 +26,12 @@ lint: .venv/dev
 	$(PY) -m mypy
 
 lessons: .venv/dev
-	$(PYTEST) tests/lessons
+	$(PYTEST) tests/lessons -m "not interop"
 
 notebooks: .venv/dev
 	$(PY) -m tinyllm.lessons.notebooks
+	$(PY) -m tinyllm.lessons.errata
+	$(PY) -m tinyllm.lessons.mistakes
 
 mutants: .venv/dev
 	$(PYTEST) -m mutants -s
@@ -40,6 +42,10 @@ torch: .venv/torch
 interop: .venv/torch
 	$(PIP) keras==3.15.1 tokenizers transformers
 	$(PYTEST) -m interop
+
+service: .venv/service
+	command -v wrk chromium >/dev/null || (apt-get update && apt-get install -y wrk chromium fonts-noto-cjk) || echo "no wrk or chromium: those tests are left out"
+	$(PYTEST) tests/serving -m service -s
 
 bench: .venv/dev
 	for script in benchmarks/*.py; do $(PY) "$$script" || exit 1; done
@@ -60,4 +66,8 @@ clean:
 
 .venv/torch: .venv/dev
 	$(PIP) torch==2.13.0 expecttest autograd
+	touch $@
+
+.venv/service: .venv/dev
+	$(PIP) schemathesis playwright axe-playwright-python
 	touch $@

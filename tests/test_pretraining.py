@@ -94,6 +94,42 @@ def test_interrupted_and_resumed_the_end_is_the_same_to_the_bit(text, tmp_path, 
         assert a | {"cpu_seconds": 0} == b | {"cpu_seconds": 0}
 
 
+def interrupt_at(step, monkeypatch):
+    """Ctrl-C while this step is running; a second one would end more than the training."""
+    original, seen = GPT.train_step, []
+
+    def until(self, *batch):
+        seen.append(1)
+        if len(seen) == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, *batch)
+
+    monkeypatch.setattr(GPT, "train_step", until)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill() ends the process there")
+@pytest.mark.parametrize("step, looked", [(3, False), (7, True)])
+def test_ctrl_c_says_how_to_go_on_and_is_no_success(step, looked, text, tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    command = ["train", "--text", str(text), "--steps", "12", "--set", "every=4", "batch=4", "width=8", "window=8"]
+    interrupt_at(step, monkeypatch)
+    assert main([*command, "--out", str(run)]) == 130
+    shown = capsys.readouterr().out
+    assert f"stopped after step {step} of 12: resume" in shown
+    assert ("the model is in" in shown) == (run / "model").exists() == looked
+    assert main([*command, "--out", str(run), "--resume"]) == 0
+    assert json.loads((run / "metrics.json").read_text())["tokens_seen"] == 12 * 4 * 8
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill() ends the process there")
+def test_a_run_that_ended_before_its_first_look_is_not_resumed_with_another_text(text, tmp_path, monkeypatch):
+    interrupt_at(3, monkeypatch)
+    train(text, SMALL, tmp_path / "run", verbose=False)
+    text.write_text(TEXT[::-1], encoding="utf-8")  # as long, and with the same characters
+    with pytest.raises(ValueError, match=r"the run in .* has text_sha256="):
+        train(text, SMALL, tmp_path / "run", resume=True, verbose=False)
+
+
 def weights_of(run):
     """The weights' files are called after their content."""
     return sorted(each.name for each in (run / "model").glob("weights-*"))
@@ -130,6 +166,15 @@ def test_killed_in_the_midst_and_resumed_from_the_command_line_the_end_is_the_sa
         (None, ["--set", "colour=3"], "the model gpt has no setting 'colour'; known: "),
         (None, ["--set", "width=10", "heads=4"], "width 10 is no multiple of heads 4; width 8 is one"),
         (None, ["--set", "steps=0"], "steps must be a positive whole number; found 0"),
+        (None, ["--set", "learning_rate=0"], "learning_rate must be a positive number; found 0"),
+        (None, ["--set", "learning_rate=fast"], "learning_rate must be a positive number; found 'fast'"),
+        (None, ["--set", "last_rate=nan"], "last_rate must be 0 or a positive number; found nan"),
+        (None, ["--set", "lines=5"], "lines must be true or false; found 5"),
+        (None, ["--set", "bias=maybe"], "bias must be true or false; found 'maybe'"),
+        (None, ["--set", "heads=0"], "heads must be a positive whole number; found 0"),
+        (None, ["--set", "context=16"], "the model gpt has no setting 'context'; known: "),
+        (None, ["--seed", "-1"], "seed must be a whole number, 0 or more; found -1"),
+        (None, ["--model", "lstm", "--set", "carry=true", "accumulate=2", "window=8"], "accumulate: a part of a batch"),
         (None, ["--set", "tokens=100"], "tokens is 'characters', or a number"),
         (None, ["--config", "makemore"], "lines: the longest has"),
         (None, ["--model", "lstm", "--set", "lines=true", "carry=true"], "a state must not be carried from one line"),
@@ -153,6 +198,43 @@ def test_a_folder_with_a_run_is_not_written_over_and_other_settings_are_not_resu
         train(text, replace(SMALL, learning_rate=0.1), tmp_path / "run", resume=True, verbose=False)
 
 
+def test_a_metrics_json_of_another_program_is_no_run_to_resume(text, tmp_path):
+    for content in ("{}", "[1]", "not JSON"):
+        (tmp_path / "metrics.json").write_text(content)
+        with pytest.raises(ValueError, match=r"metrics\.json' was not written by train, or is damaged"):
+            train(text, SMALL, tmp_path, resume=True, verbose=False)
+
+
+def test_of_lines_only_the_tokens_and_no_padding_are_counted(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("ab\n" * 19 + "a" * 40 + "\n")
+    chosen = recipe("lstm", "small", steps=5, every=5, batch=4, width=4, embedding=4, lines=True)
+    found = {train(path, chosen, tmp_path / str(seed), seed, verbose=False)["tokens_seen"] for seed in range(3)}
+    assert found <= {5 * 4 * 3 + 38 * long for long in range(20)}  # a line and its end: 3 tokens, or 41
+
+
+def test_byte_pairs_are_not_learnt_from_what_is_held_out(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("ab " * 300 + "xy " * 34)
+    chosen = recipe("lstm", "small", steps=1, every=1, batch=1, width=4, embedding=4, window=8, tokens=258)
+    train(path, chosen, tmp_path / "run", verbose=False)
+    model = load_model(tmp_path / "run" / "model")
+    assert len(model.encode("ab")) == 1 and len(model.encode("xy")) == 2
+
+
+def test_a_stream_of_byte_pairs_never_shows_half_a_character(tmp_path, capsys):
+    path, run = tmp_path / "text.txt", str(tmp_path / "run")
+    path.write_text("春天的河水是绿色的。\n" * 40, encoding="utf-8")
+    options = ["--model", "ngram", "--set", "tokens=260", "order=6"]  # most characters are still three tokens
+    assert main(["train", "--text", str(path), "--out", run, *options]) == 0
+    capsys.readouterr()
+    pieces = list(load_model(f"{run}/model").stream("春", 60, greedy=True))
+    assert len(pieces) > 20 and "".join(pieces).startswith("天的河水是绿色的。\n春天的")
+    assert not any("\ufffd" in piece for piece in pieces[:-1])  # the last one may be cut off by max_tokens
+    assert main(["generate", run, "--prompt", "春", "--max-tokens", "60", "--greedy"]) == 0
+    assert capsys.readouterr().out == "春" + "".join(pieces) + "\n"
+
+
 def test_the_command_line_lists_trains_and_writes(text, tmp_path, capsys):
     assert main(["train", "--list"]) == 0
     assert "--model gpt --config nanogpt-cpu: 2000 steps" in capsys.readouterr().out
@@ -164,7 +246,8 @@ def test_the_command_line_lists_trains_and_writes(text, tmp_path, capsys):
     written = capsys.readouterr().out
     assert written.startswith("In spring") and len(written) == len("In spring") + 21
     assert main(["generate", run, "--prompt", "\x00"]) == 1
-    assert "the model's vocabulary lacks '\\x00'" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "the model's vocabulary lacks '\\x00'" in shown.err and not shown.out
     assert main(["generate", run, "--temperature", "0"]) == 1
     assert "temperature must be positive" in capsys.readouterr().err
 

@@ -38,21 +38,24 @@ def split(ids: Any, validation: float = 0.1) -> Split:
 
 
 class _Drawn:
-    """A data set for fit() of `steps` batches a pass, each drawn with random numbers that a checkpoint keeps."""
+    """A data set for fit() of `steps` batches a pass, each drawn with random numbers that a checkpoint keeps.
+
+    tokens  how many were handed out so far, padding not counted
+    """
 
     def __init__(self, steps: int, seed: int):
-        self.steps, self.rng = steps, np.random.default_rng(seed)
+        self.steps, self.rng, self.tokens = steps, np.random.default_rng(seed), 0
 
     def __len__(self) -> int:
         return self.steps
 
     def get_state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"random": self.rng.bit_generator.state}
+        return {"random": self.rng.bit_generator.state, "tokens": self.tokens}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.rng.bit_generator.state = state["random"]
+        self.rng.bit_generator.state, self.tokens = state["random"], state["tokens"]
 
 
 class Windows(_Drawn):
@@ -74,6 +77,7 @@ class Windows(_Drawn):
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rng.integers(0, len(self.ids) - len(self.offsets), self.size)[:, None] + self.offsets
+        self.tokens += rows.size
         return self.ids[rows], self.ids[rows + 1]
 
 
@@ -127,6 +131,11 @@ class Streams:
     def __len__(self) -> int:
         return self.steps
 
+    @property
+    def tokens(self) -> int:
+        """How many were handed out so far."""
+        return self.taken * len(self.x) * self.width
+
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         start = self.taken % self.windows * self.width
         self.taken += 1
@@ -169,4 +178,5 @@ class Lines(_Drawn):
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rng.integers(0, len(self.x), self.size)
+        self.tokens += int((self.y[rows] != IGNORED).sum())
         return self.x[rows], self.y[rows]

@@ -21,20 +21,26 @@ import numpy as np
 
 from tinyllm import datasets
 from tinyllm.callbacks import Callback, Checkpoint
-from tinyllm.corpus import IGNORED, Blanks, Lines, Streams, Windows, lines_of, split
+from tinyllm.corpus import IGNORED, Blanks, Lines, Split, Streams, Windows, lines_of, split
 from tinyllm.losses import SparseCategoricalCrossentropy
 from tinyllm.models import CausalLM, NGram
 from tinyllm.models.recurrent_lm import CELLS
 from tinyllm.optimizers import AdamW, Group
 from tinyllm.pictures import figure
 from tinyllm.preprocessing.tokenizers import BPETokenizer, CharacterTokenizer
-from tinyllm.recipes import MODELS, Recipe
+from tinyllm.recipes import MODELS, WINDOWED, Recipe
 from tinyllm.saving.files import write_atomically
 from tinyllm.schedules import CosineDecay
 
-__all__ = ["train"]
+__all__ = ["best_of", "train"]
 
 SAMPLE = 200  # tokens that are shown at each look
+
+
+def best_of(path: Any) -> Path:
+    """Where the model is: of a run's folder, its best; of anything else, the path itself."""
+    inside = Path(path) / "model"
+    return inside if inside.is_dir() else Path(path)
 
 
 def train(
@@ -43,23 +49,27 @@ def train(
     """Train on the UTF-8 text file `text` as the recipe says, into the folder `out`; return what metrics.json holds.
 
     The last tenth of the text is held out (of lines: a tenth, at most 1,000, drawn with the seed). resume: go on where
-    a training with the same settings was cut off; without it a folder that holds one is refused.
+    a training with the same settings was cut off; without it a folder that holds one is refused. Ctrl-C ends it after
+    the step that is running, as if it were done.
 
-    Raises ValueError, in one line, for a text that is too short, empty or no UTF-8 and for settings that do not fit.
+    Raises ValueError, in one line, for a text that is too short, empty or no UTF-8 and for settings that do not fit,
+    FileExistsError for a folder that holds a run already.
     """
     out = Path(out)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more; found {seed!r}")
     lines = datasets.load_text(text)
     prepare = _separate_lines if recipe.lines else _running_text
     tokenizer, data, judge = prepare(lines, recipe, seed)
     model_class, fixed = MODELS[recipe.model]
-    sizes = fixed | recipe.sizes | ({"context": recipe.window} if recipe.model in ("gpt", "bert") else {})
+    sizes = fixed | recipe.sizes | ({"context": recipe.window} if recipe.model in WINDOWED else {})
     model = model_class(tokenizer.vocab_size, **sizes, tokenizer=tokenizer, seed=seed)
     sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     settings = asdict(recipe) | {"seed": seed, "parameters": model.count_params(), "text_sha256": sha256}
-    _check_settings(out, settings, resume)
-    watch = Watch(judge, settings, recipe, out, verbose)
+    _check_folder(out, settings, resume)
+    watch = Watch(data, judge, settings, recipe, out, verbose)
     if isinstance(model, NGram):
-        watch.count(model, data)
+        watch.count(model)
         return watch.metrics
     model.accumulate = recipe.accumulate
     model.compile(_optimizer(recipe), SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
@@ -80,8 +90,8 @@ class Watch(Callback):
 
     kept = ("metrics", "best", "spent")
 
-    def __init__(self, judge: Any, settings: dict[str, Any], recipe: Recipe, out: Path, verbose: bool):
-        self.judge, self.recipe, self.out, self.verbose = judge, recipe, out, verbose
+    def __init__(self, data: Any, judge: Any, settings: dict[str, Any], recipe: Recipe, out: Path, verbose: bool):
+        self.data, self.judge, self.recipe, self.out, self.verbose = data, judge, recipe, out, verbose
         self.metrics: dict[str, Any] = {"settings": settings, "history": []}
         self.best = math.inf
         self.spent = 0.0  # processor seconds before this process
@@ -89,9 +99,13 @@ class Watch(Callback):
 
     def on_train_begin(self, logs=None):
         self.began, self.looked, self.fresh = time.process_time(), 0.0, 0
-        self.prompt = [self.model.tokenizer.encode("\n")[0]]  # a new line begins: every text has one
-        self.started = time.perf_counter()
-        self.tokens_per_step = self.recipe.batch * self.recipe.accumulate * self.recipe.window
+        self.metrics["steps"] = 0
+        self.started, self.tokens_before = time.perf_counter(), self.data.tokens
+
+    def set_state(self, state):
+        _check_settings(self.out, state["metrics"]["settings"], self.metrics["settings"])
+        super().set_state(state)
+        self.tokens_before = self.data.tokens
 
     def on_train_batch_end(self, batch, logs=None):
         self.fresh += 1
@@ -107,7 +121,7 @@ class Watch(Callback):
         tokens_per_second, per_step = self._speed()
         before = time.perf_counter()
         loss = self.judge(self.model)
-        seconds = self.spent + time.process_time() - self.began
+        seconds = self._seconds()
         self.metrics["history"].append(
             {"step": step, "training_loss": logs["loss"], "validation_loss": loss, "cpu_seconds": round(seconds, 2)}
         )
@@ -119,23 +133,27 @@ class Watch(Callback):
             "validation_bits": loss / math.log(2),
             "best_validation_nats": self.best,
             "steps": step,
-            "tokens_seen": step * self.tokens_per_step,
+            "tokens_seen": self.data.tokens,
             "cpu_seconds": round(seconds, 2),
             "tokens_per_second": round(tokens_per_second),
         }
-        self.spent, self.began = seconds, time.process_time()
-        write_atomically(str(self.out / "metrics.json"), json.dumps(self.metrics, indent=1).encode())
+        self._write()
         if self.verbose:
             left, start = _minutes(per_step * (self.recipe.steps - step)), "\r" if self.line else ""
             print(
                 f"{start}step {step}/{self.recipe.steps}: training {logs['loss']:.4f}, "
-                f"validation {loss:.4f} nats, {tokens_per_second:,.0f} tokens/s, {left} left"
+                f"validation {loss:.4f} nats, {tokens_per_second:,.0f} tokens/s, {left} left",
+                flush=True,
             )
             if isinstance(self.model, CausalLM):
-                print(_indented(str(self.model.generate(self.prompt, SAMPLE, temperature=0.8, seed=epoch)).lstrip()))
+                print(_sample(self.model, seed=epoch), flush=True)
         self.looked += time.perf_counter() - before
 
     def on_train_end(self, logs=None):
+        self._seconds()
+        step = self.model.progress.step
+        if self.verbose and step < self.recipe.steps:
+            print(f"\nstopped after step {step} of {self.recipe.steps}: resume, and it goes on from there")
         if not self.metrics["history"]:
             return
         self.model.save(self.out / "last")
@@ -145,9 +163,9 @@ class Watch(Callback):
             if self.verbose:
                 print(f"no curves.png: {error}")
 
-    def count(self, model: NGram, data: Any) -> None:
+    def count(self, model: NGram) -> None:
         """Instead of training: count, judge, and leave the same folder."""
-        began = time.process_time()
+        data, began = self.data, time.process_time()
         model.count(data.ids) if isinstance(data, Windows) else model.count_lines(data.x, data.y)
         loss = self.judge(model)
         self.metrics |= {
@@ -157,14 +175,23 @@ class Watch(Callback):
             "cpu_seconds": round(time.process_time() - began, 2),
         }
         model.save(self.out / "model")
-        write_atomically(str(self.out / "metrics.json"), json.dumps(self.metrics, indent=1).encode())
+        self._write()
         if self.verbose:
-            print(f"counted: validation {loss:.4f} nats")
+            print(f"counted: validation {loss:.4f} nats\n{_sample(model, seed=0)}")
 
     def _speed(self) -> tuple[float, float]:
         """(tokens a second, seconds a step) of training alone."""
-        per_step = (time.perf_counter() - self.started - self.looked) / max(self.fresh, 1)
-        return self.tokens_per_step / per_step, per_step
+        seconds = time.perf_counter() - self.started - self.looked
+        return (self.data.tokens - self.tokens_before) / seconds, seconds / max(self.fresh, 1)
+
+    def _seconds(self) -> float:
+        """Processor seconds so far, those before this process included."""
+        now = time.process_time()
+        self.spent, self.began = self.spent + now - self.began, now
+        return self.spent
+
+    def _write(self) -> None:
+        write_atomically(str(self.out / "metrics.json"), json.dumps(self.metrics, indent=1).encode())
 
 
 def plot(history: list[dict[str, Any]], path: Path) -> None:
@@ -181,8 +208,9 @@ def plot(history: list[dict[str, Any]], path: Path) -> None:
 def _running_text(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, Any, Any]:
     """(tokenizer, batches, judge) for a text that is read as one."""
     text = "\n".join(lines) + "\n"
-    tokenizer = _tokenizer(text, recipe)
-    parts = split(np.array(tokenizer.encode(text)))
+    cut = len(split(np.arange(len(text))).train)
+    tokenizer = _tokenizer(text, text[:cut], recipe)
+    parts = Split(*(np.array(tokenizer.encode(part)) for part in (text[:cut], text[cut:])))
     size = recipe.batch * recipe.accumulate
     if recipe.sizes.get("carry"):
         data: Any = Streams(parts.train, size, recipe.window, recipe.every)
@@ -197,30 +225,31 @@ def _running_text(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, Any
 
 def _separate_lines(lines: list[str], recipe: Recipe, seed: int) -> tuple[Any, Any, Any]:
     """(tokenizer, batches, judge) for lines that are texts of their own; a line feed is the boundary."""
-    tokenizer = _tokenizer("\n".join(lines) + "\n", recipe)
-    ids = [tokenizer.encode(line) for line in lines if line]
-    held_out = min(1000, len(ids) // 10)
-    if not held_out:
-        raise ValueError(f"lines: {len(ids)} lines are too few, a tenth of them is held out; give at least 10")
-    order = np.random.default_rng(seed).permutation(len(ids))
-    (boundary,) = tokenizer.encode("\n")
-    test = lines_of([ids[i] for i in order[:held_out]], boundary)
-    x, y = lines_of([ids[i] for i in order[held_out:]], boundary)
-    longest = max(x.shape[1], test[0].shape[1])
     if recipe.sizes.get("carry"):
         raise ValueError("lines: a state must not be carried from one line to another; leave out carry, or lines")
     if recipe.model == "bert":
         raise ValueError("lines: bert reads running text, not lines; leave out lines")
+    lines = [line for line in lines if line]
+    held_out = min(1000, len(lines) // 10)
+    if not held_out:
+        raise ValueError(f"lines: {len(lines)} lines are too few, a tenth of them is held out; give at least 10")
+    order = np.random.default_rng(seed).permutation(len(lines))
+    unseen, known = ([lines[i] for i in part] for part in (order[:held_out], order[held_out:]))
+    tokenizer = _tokenizer("\n".join([*lines, ""]), "\n".join([*known, ""]), recipe)
+    (boundary,) = tokenizer.encode("\n")
+    test, (x, y) = (lines_of([tokenizer.encode(line) for line in part], boundary) for part in (unseen, known))
+    longest = max(x.shape[1], test[0].shape[1])
     if recipe.model == "gpt" and longest > recipe.window:
         raise ValueError(f"lines: the longest has {longest} tokens with its boundary; window={longest} holds it")
     data = Lines(x, y, recipe.batch * recipe.accumulate, recipe.every, seed)
     return tokenizer, data, lambda model: model.nats_of_lines(*test)
 
 
-def _tokenizer(text: str, recipe: Recipe) -> Any:
+def _tokenizer(text: str, known: str, recipe: Recipe) -> Any:
+    """Every character of the text has an id; byte pairs are learnt from its known part, and fit any text."""
     if recipe.tokens == "characters":
         return CharacterTokenizer(text)
-    return BPETokenizer.train(text, int(recipe.tokens))
+    return BPETokenizer.train(known, int(recipe.tokens))
 
 
 def _optimizer(recipe: Recipe) -> AdamW:
@@ -244,22 +273,32 @@ def _is_vector(w: Any) -> bool:
     return w.ndim < 2
 
 
-def _check_settings(out: Path, settings: dict[str, Any], resume: bool) -> None:
+def _check_folder(out: Path, settings: dict[str, Any], resume: bool) -> None:
     """FileExistsError where the folder holds a run that is not resumed, ValueError where that had other settings."""
     path = out / "metrics.json"
     if not path.exists():
         return
     if not resume:
-        raise FileExistsError(f"train: '{out}' holds a run already; resume it, or choose another folder")
-    before = json.loads(path.read_text())["settings"]
+        raise FileExistsError(f"'{out}' holds a run already; resume it, or choose another folder")
+    try:
+        before = dict(json.loads(path.read_bytes())["settings"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"'{path}' was not written by train, or is damaged; choose another folder") from None
+    _check_settings(out, before, settings)
+
+
+def _check_settings(out: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
+    """ValueError where the run in this folder had other settings."""
     for name, value in json.loads(json.dumps(settings)).items():
         if before.get(name) != value:
-            raise ValueError(f"train: the run in '{out}' has {name}={before.get(name)!r:.60}, not {value!r:.60}")
+            raise ValueError(f"the run in '{out}' has {name}={before.get(name)!r:.60}, not {value!r:.60}")
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-def _indented(text: str) -> str:
+def _sample(model: CausalLM, seed: int) -> str:
+    """What the model writes behind a new line, which every text has."""
+    text = str(model.generate("\n", SAMPLE, temperature=0.8, seed=seed)).lstrip()
     return "\n".join(f"    | {line}" for line in text.split("\n"))

@@ -43,6 +43,7 @@ def test_names_with_a_head_on_top_are_found(folder):
         ({"activation_function": "relu"}, "activation_function is 'relu'"),
         ({"n_embd": 9}, "width 9 is no multiple of heads 2"),
         ({"n_embd": 16}, r"'wte.weight' is \(11, 8\); config.json says \(11, 16\)"),
+        ({"n_layer": 1}, "'transformer.h.1.attn.c_attn.bias' is left over"),
         ({"n_layer": 3}, "there is no 'h.2.ln_1.weight'"),
         ({"n_layer": None}, "vocab_size|no description|must be"),
         ({"n_inner": 5}, "n_inner is 5"),

@@ -5,7 +5,7 @@ import pytest
 
 from tinyllm import gradcheck
 from tinyllm.autograd import Tensor
-from tinyllm.corpus import IGNORED, Blanks, lines_of
+from tinyllm.corpus import IGNORED, lines_of
 from tinyllm.losses import SparseCategoricalCrossentropy
 from tinyllm.models import BERT, GPT, MLPLM, Bigram, NGram, RecurrentLM, load_model
 from tinyllm.preprocessing.tokenizers import BPETokenizer, CharacterTokenizer
@@ -70,6 +70,22 @@ def test_a_carried_state_sees_the_whole_text():
     np.testing.assert_allclose(model.nats(text), -log_p[np.arange(599), text[1:]].mean(), rtol=1e-12)
 
 
+def test_a_state_is_not_carried_from_one_part_of_a_batch_to_another():
+    model = RecurrentLM(V, "lstm", 4, 5, carry=True)
+    model.compile("adam", SparseCategoricalCrossentropy(from_logits=True))
+    model.accumulate = 3
+    with pytest.raises(ValueError, match="accumulate: a part of a batch cannot carry on the state of another"):
+        model.train_step(IDS[:, :-1], IDS[:, 1:])
+
+
+def test_an_mlp_sees_its_whole_context_however_long_the_text():
+    model = shaken(MLPLM(V, context=3, embedding=4, width=5, dtype="float64"))
+    text = np.random.default_rng(2).integers(0, V, 9000)  # more than is scored at a time
+    scores = model.scores(text[None, :-1])[0]
+    log_p = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
+    np.testing.assert_allclose(model.nats(text), -log_p[np.arange(8999), text[1:]].mean(), rtol=1e-12)
+
+
 def test_judging_does_not_disturb_the_state_that_training_carries():
     model = RecurrentLM(V, "lstm", 4, 5, carry=True)
     model(IDS)
@@ -101,13 +117,17 @@ def test_a_model_comes_back_from_its_file_with_its_tokenizer(kind, tokenizer, tm
     assert again.tokenizer == tokenizer
 
 
-def test_parts_of_a_batch_make_the_step_of_the_whole():
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("weight", [None, np.arange(1.0, 7.0)])
+def test_parts_of_a_batch_make_the_step_of_the_whole(padded, weight):
     whole, parts = (shaken(GPT(V, 8, 1, 1, 4, dtype="float64")) for _ in range(2))
     x, y = np.repeat(IDS, 2, axis=0)[:, :7], np.repeat(IDS, 2, axis=0)[:, 1:]
+    if padded:  # the parts have 12, 8 and 4 labels that count
+        y = np.where(np.arange(7) < np.array([6, 6, 4, 4, 2, 2])[:, None], y, IGNORED)
     for model in (whole, parts):
-        model.compile("adam", SparseCategoricalCrossentropy(from_logits=True))
+        model.compile("adam", SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
     parts.accumulate = 3
-    np.testing.assert_allclose(whole.train_step(x, y)[0], parts.train_step(x, y)[0], rtol=1e-12)
+    np.testing.assert_allclose(whole.train_step(x, y, weight)[0], parts.train_step(x, y, weight)[0], rtol=1e-12)
     for a, b in zip(whole.weights, parts.weights):
         np.testing.assert_allclose(a.data, b.data, rtol=1e-7, atol=1e-12)
     parts.accumulate = 4
@@ -123,8 +143,11 @@ def test_parts_of_a_batch_make_the_step_of_the_whole():
         (lambda: GPT(V, 4, 1, 1, 4)(np.zeros((1, 5), int)), "5 tokens are more than its context of 4"),
         (lambda: RecurrentLM(V, "tcn"), "unknown cell 'tcn'; known: gru, lstm, rnn"),
         (lambda: RecurrentLM(V, tied=True), "tied needs embedding and width to be equal; found 128 and 256"),
-        (lambda: NGram(50_257, 9), "order 9 is too high for 50257 tokens; at most 4"),
-        (lambda: NGram(V, 0), "order must be a positive whole number; found 0"),
+        (lambda: GPT(V, heads=0), "GPT: heads must be a positive whole number; found 0"),
+        (lambda: GPT(V, width=1.5), "GPT: width must be a positive whole number; found 1.5"),
+        (lambda: BERT(V, depth=0), "BERT: depth must be a positive whole number; found 0"),
+        (lambda: RecurrentLM(V, depth=0), "RecurrentLM: depth must be a positive whole number; found 0"),
+        (lambda: MLPLM(V, context=0), "MLPLM: context must be a positive whole number; found 0"),
         (lambda: Bigram(V).nats([1]), "needs a row of at least 2 ids"),
     ],
 )
@@ -147,62 +170,6 @@ def test_what_is_added_to_the_stream_starts_smaller_the_deeper_the_model():
     _ = model.weights
     assert 0.018 < block.mlp.kernel.data.std() < 0.022
     assert 0.018 / 4 < block.mlp_output.kernel.data.std() < 0.022 / 4  # sqrt(2 depth) = 4
-
-
-# BERT
-
-
-def test_bert_reads_in_both_directions_and_never_answers_with_a_blank():
-    model = shaken(BERT(V, context=8, depth=2, heads=2, width=8))
-    before = model(IDS).data
-    changed = IDS.copy()
-    changed[:, -1] = (changed[:, -1] + 1) % V
-    assert not np.allclose(before[:, 0], model(changed).data[:, 0]) and before.shape == (3, 8, V)
-    assert model.fill([1, model.blank, 2]).shape == (3, V)
-    np.testing.assert_allclose(model.fill([1, model.blank, 2]).sum(axis=-1), 1, rtol=1e-5)
-
-
-def test_bert_learns_to_fill_in_and_comes_back_from_its_file(tmp_path):
-    text = np.tile(np.arange(V), 60)
-    model = BERT(V, context=8, depth=1, heads=2, width=16)
-    model.compile("adam", SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED))
-    model.optimizer.learning_rate = 0.01
-    model.fit(Blanks(text, 32, 8, 150, model.blank), epochs=2, shuffle=False, verbose=0)
-    assert model.nats(text) < 0.7 < np.log(V)
-    assert model.fill([0, 1, model.blank, 3, 4])[2].argmax() == 2
-    model.save(tmp_path / "model")
-    np.testing.assert_array_equal(load_model(tmp_path / "model")(IDS).data, model(IDS).data)
-
-
-# Counting
-
-
-def test_an_ngram_is_witten_and_bells_formula():
-    text = np.array([0, 1, 2, 0, 1, 3, 0, 1, 2])
-    model = NGram(4, 2, dtype="float64")
-    model.count(text)
-    singles = np.array([2, 3, 2, 1])  # of text[1:]
-    lower = (singles + 4 / 4) / (8 + 4)
-    after_1 = (np.array([0, 0, 2, 1]) + 2 * lower) / (3 + 2)
-    np.testing.assert_allclose(model.probabilities([1]), after_1, rtol=1e-12)
-    np.testing.assert_allclose(model.probabilities([0]), (np.array([0, 3, 0, 0]) + lower) / 4, rtol=1e-12)
-
-
-@pytest.mark.parametrize("order", [1, 2, 3, 5])
-def test_counted_probabilities_are_one_together(order):
-    model = NGram(V, order, dtype="float64")
-    model.count(IDS.ravel())
-    p = np.exp(model.scores(IDS))
-    np.testing.assert_allclose(p.sum(axis=-1), 1, rtol=1e-12)
-    np.testing.assert_allclose(model.nats(IDS[0]), -np.log(p[0, np.arange(7), IDS[0, 1:]]).mean(), rtol=1e-12)
-
-
-def test_an_ngram_of_lines_does_not_look_across_them():
-    model = NGram(V, 3, dtype="float64")
-    x, y = lines_of([[1, 2], [3, 4]], boundary=0)
-    model.count_lines(x, y)
-    first = np.exp(model.scores(np.array([[0]])))[0, 0]
-    assert first[1] == first[3] > first[2]
 
 
 def test_a_bigram_learns_the_counts():

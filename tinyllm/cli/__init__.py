@@ -1,4 +1,4 @@
-"""The command line: `tinyllm tour`, `tinyllm train --text FILE`, `tinyllm serve MODEL`, `tinyllm gradcheck ...`."""
+"""The command line: `tinyllm tour`, `lessons`, `claims`, `train --text FILE`, `serve MODEL`, `gradcheck ...`."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import tinyllm
-from tinyllm.cli import gradcheck, language
+from tinyllm.cli import claims, exercises, gradcheck, language, lessons, serving, shrink
 
 __all__ = ["main"]
 
@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough: tinyllm tour | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python would complain at its exit
         return 141
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        print(f"tinyllm {arguments[0]}: {error}", file=sys.stderr)
+    except (ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
+        print(f"tinyllm {arguments[0]}: {error or 'not enough memory'}", file=sys.stderr)
         return 1
 
 
@@ -45,14 +45,16 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     tour.add_argument("--out", metavar="DIR", default="tour", help="where the models are saved (default: %(default)s)")
     tour.set_defaults(run=_tour)
 
-    serve = commands.add_parser("serve", help="answer HTTP requests with a saved model")
-    serve.add_argument("model", metavar="MODEL", help="a folder, .keras or .h5 file that model.save() wrote")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
-    serve.set_defaults(run=_serve)
-
+    serving.add_serve(commands)
+    serving.add_ask(commands)
+    serving.add_bench(commands)
+    shrink.add_shrink(commands)
     language.add_train(commands)
     language.add_generate(commands)
+    claims.add_claims(commands)
+    lessons.add_lessons(commands)
+    exercises.add_exercise(commands)
+    exercises.add_grade(commands)
 
     check = commands.add_parser(
         "gradcheck",
@@ -70,9 +72,3 @@ def _tour(options: argparse.Namespace) -> None:
     from tinyllm.tour import tour
 
     tour(options.text, options.plot, options.out)
-
-
-def _serve(options: argparse.Namespace) -> None:
-    from tinyllm.serving import serve
-
-    serve(options.model, host=options.host, port=options.port)

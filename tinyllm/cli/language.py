@@ -10,6 +10,7 @@ TRAIN = """examples:
   tinyllm train --text poems.txt                                 a small GPT, by character
   tinyllm train --text poems.txt --model lstm --out poems        an LSTM, into the folder poems
   tinyllm train --text poems.txt --model lstm --out poems --resume     go on after Ctrl-C or a power cut
+  tinyllm train --text poems.txt --model lstm --config poems     a collection of poems, or other short lines
   tinyllm train --text names.txt --model gru --config makemore   one name a line
   tinyllm train --text play.txt --config nanogpt-cpu --set steps=500 dropout=0.1
 """
@@ -24,7 +25,7 @@ def add_train(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.add_argument("--text", metavar="FILE", help="a UTF-8 text file")
-    train.add_argument("--model", default="gpt", help="gpt, lstm, gru, rnn, mlp or bigram (default: %(default)s)")
+    train.add_argument("--model", default="gpt", help="gpt, lstm, gru, ... (default: %(default)s; see --list)")
     train.add_argument("--config", default="small", help="a recipe by its name (default: %(default)s; see --list)")
     train.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="change numbers of the recipe")
     train.add_argument("--steps", type=int, help="the same as --set steps=...")
@@ -54,7 +55,7 @@ def add_generate(commands: Any) -> None:
     write.set_defaults(run=_generate)
 
 
-def _train(options: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace) -> int:
     from tinyllm.pretraining import train
     from tinyllm.process import keep_memory, one_blas_thread
     from tinyllm.recipes import RECIPES, recipe
@@ -63,16 +64,22 @@ def _train(options: argparse.Namespace) -> None:
         for model, configs in RECIPES.items():
             for name, each in configs.items():
                 print(f"--model {model} --config {name}: {each.steps} steps, {each.sizes}, window {each.window}")
-        return
+        return 0
     if options.text is None:
         raise ValueError("give a text: --text FILE")
     changes = dict(_setting(each) for each in options.set)
     if options.steps is not None:
         changes["steps"] = options.steps
+    chosen = recipe(options.model, options.config, **changes)
     keep_memory()
     with one_blas_thread():
-        train(options.text, recipe(options.model, options.config, **changes), options.out, options.seed, options.resume)
-    print(f"the model is in {os.path.join(options.out, 'model')}: tinyllm generate {options.out}")
+        metrics = train(options.text, chosen, options.out, options.seed, options.resume)
+    if "validation_nats" in metrics:
+        print(f"the model is in {os.path.join(options.out, 'model')}: tinyllm generate {options.out}")
+        if metrics["best_validation_nats"] < metrics["validation_nats"]:
+            last = os.path.join(options.out, "last")
+            print(f"that of the last step, which has learnt more by heart: tinyllm generate {last}")
+    return 0 if metrics.get("steps", chosen.steps) >= chosen.steps else 130  # stopped by Ctrl-C: no success
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -92,15 +99,16 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _generate(options: argparse.Namespace) -> None:
     from tinyllm.models import CausalLM, load_model
+    from tinyllm.pretraining import best_of
 
-    inside = os.path.join(options.model, "model")
-    model = load_model(inside if os.path.isdir(inside) else options.model)
+    model = load_model(best_of(options.model))
     if not isinstance(model, CausalLM):
         raise ValueError(f"{options.model} holds a {type(model).__name__}; generate takes what `tinyllm train` made")
     if options.temperature is None:
         options.temperature = 1.0 if options.greedy else 0.8
     names = ("max_tokens", "greedy", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed")
+    pieces = model.stream(options.prompt, **{name: getattr(options, name) for name in names})  # or it is refused here
     print(options.prompt.lstrip("\n"), end="", flush=True)
-    for piece in model.stream(options.prompt, **{name: getattr(options, name) for name in names}):
+    for piece in pieces:
         print(piece, end="", flush=True)
     print()

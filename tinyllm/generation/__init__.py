@@ -3,7 +3,7 @@
 from tinyllm.generation.beams import Beam, beam_search
 from tinyllm.generation.explaining import Candidate, Step
 from tinyllm.generation.sampling import Sampling, distinct, distribution, sample
-from tinyllm.generation.writing import Generated, generate, stream
+from tinyllm.generation.writing import Generated, Stream, generate, stream
 
 __all__ = [
     "Beam",
@@ -11,6 +11,7 @@ __all__ = [
     "Generated",
     "Sampling",
     "Step",
+    "Stream",
     "beam_search",
     "distinct",
     "distribution",

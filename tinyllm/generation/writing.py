@@ -1,6 +1,6 @@
 """generate and stream: texts written by a model, one token after another."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from tinyllm.generation.explaining import Step, explained
 from tinyllm.generation.sampling import Sampling, sample
 from tinyllm.generation.text import Pieces, prompts_of, split_stop
 
-__all__ = ["Generated", "check_count", "generate", "stream"]
+__all__ = ["Generated", "Stream", "check_count", "generate", "stream"]
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,40 @@ def stream(
     *,
     stop: Any = (),
     seed: int = 0,
-) -> Iterator[str]:
+    explain: bool = False,
+) -> "Stream":
     """The text that generate(model, prompt, ...) would write, in pieces, as soon as each is certain.
 
-    Nothing is computed before the next piece is asked for; closing the iterator ends the work. Wrong arguments are
-    found at once.
+    Nothing is computed before the next piece is asked for; close() ends the work. Wrong arguments are found at once.
     """
-    rows, one = _rows(model, prompt, max_tokens, sampling, stop, seed, explain=False)
+    rows, one = _rows(model, prompt, max_tokens, sampling, stop, seed, explain)
     if not one:
         raise ValueError(f"stream: one prompt at a time; found {len(rows)}: use generate for several")
     if model.tokenizer is None:
         raise ValueError(f"stream: {type(model).__name__} has no tokenizer, so there is no text; set model.tokenizer")
-    return (piece for piece in _write(model, rows) if piece)
+    return Stream(model, rows[0])
+
+
+class Stream(Iterator[str]):
+    """The pieces of a text that is being written, none of them empty.
+
+    tokens() goes on token by token instead, with "" where a token made nothing certain; result() is what there is.
+    """
+
+    def __init__(self, model: Any, row: "Row"):
+        self._row, self._pieces = row, _write(model, [row])
+
+    def __next__(self) -> str:
+        return next(piece for piece in self._pieces if piece)
+
+    def tokens(self) -> Iterator[str]:
+        return self._pieces
+
+    def close(self) -> None:
+        self._pieces.close()
+
+    def result(self) -> Generated:
+        return self._row.result()
 
 
 class Row:
@@ -159,7 +181,7 @@ def _rows(
     return [Row(model, ids, max_tokens, sampling, ends, rng, explain) for ids, rng in zip(found, rngs)], one
 
 
-def _write(model: Any, rows: list[Row]) -> Iterator[str]:
+def _write(model: Any, rows: list[Row]) -> Generator[str, None, None]:
     """Write all rows to their ends; the pieces of text as they come.
 
     All rows are read in step, so that any model's state will do: as many tokens at a time as every row has left to

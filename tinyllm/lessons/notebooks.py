@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-__all__ = ["FOLDER", "LANGUAGES", "SOURCES", "Cell", "main", "notebook", "parse", "render"]
+__all__ = ["FOLDER", "LANGUAGES", "SOURCES", "Cell", "main", "notebook", "parse", "render", "write_missing"]
 
 LANGUAGES = ("en", "zh")
 SOURCES = Path(__file__).parent / "source"
@@ -98,14 +98,17 @@ def _check_neighbours(cells: list[Cell], name: str) -> None:
             raise ValueError(f'{name}, line {cell.line}: no cell with tags=["en"] stands before this Chinese one')
 
 
-def notebook(cells: Sequence[Cell], language: str) -> str:
-    """The text of the .ipynb (format 4.5) in one language: no outputs, no solutions; equal cells give equal bytes."""
+def notebook(cells: Sequence[Cell], language: str, solutions: bool = False) -> str:
+    """The text of the .ipynb (format 4.5) in one language, without outputs; equal cells give equal bytes.
+
+    Solutions are left out unless `solutions` is true.
+    """
     seen: Counter[str] = Counter()
     written: list[dict] = []
     for cell in cells:
         if cell.language not in (None, language):
             continue
-        source = _without_solutions(cell)
+        source = cell.source if solutions else _without_solutions(cell)
         digest = sha256(f"{cell.kind}\n{source}".encode()).hexdigest()[:12]
         seen[digest] += 1
         tags = [tag for tag in cell.tags if tag not in LANGUAGES]
@@ -147,6 +150,25 @@ def render(folder: Path = FOLDER, sources: Path = SOURCES) -> dict[Path, str]:
     if not found:
         raise ValueError(f"no lesson sources (NN_name.py) in {sources}")
     return found
+
+
+def write_missing(folder: Path, language: str, sources: Path = SOURCES) -> tuple[list[Path], list[Path]]:
+    """Write the notebooks of one language that folder has not got. Returns those, and the ones there that differ.
+
+    A notebook that is there is never written over: a student may have worked in it.
+    """
+    written, differ = [], []
+    for path, text in render(Path(), sources).items():
+        place = folder / path.name
+        if path.parent.name != language or (place.exists() and place.read_bytes() == text.encode()):
+            continue
+        if place.exists():
+            differ.append(place)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(text.encode())
+            written.append(place)
+    return written, differ
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from tinyllm.autograd import no_grad
 from tinyllm.corpus import IGNORED, Blanks
 from tinyllm.initializers import RandomNormal
 from tinyllm.layers import Dropout, Embedding, LayerNormalization
+from tinyllm.models.causal import one_row
 from tinyllm.models.gpt import EPSILON, STANDARD_DEVIATION, Block
 from tinyllm.models.text_model import TextModel
 from tinyllm.ops import cross_entropy_with_logits, softmax
@@ -40,6 +41,7 @@ class BERT(TextModel):
         **options: Any,
     ):
         super().__init__(vocab_size, **options)
+        self.check_sizes(context=context, depth=depth, heads=heads, width=width)
         if width % heads:
             raise ValueError(f"BERT: width {width} is no multiple of heads {heads}")
         self.context, self.depth, self.heads, self.width, self.dropout = context, depth, heads, width, dropout
@@ -69,8 +71,12 @@ class BERT(TextModel):
             return softmax(self(np.asarray(ids)[None]).data[0])
 
     def nats(self, ids: Any, window: int | None = None, seed: int = 0) -> float:
-        """The mean cross-entropy of hidden tokens, in nats, over as many random windows as make up the text."""
-        ids, width = np.asarray(ids), window or self.context
+        """The mean cross-entropy of hidden tokens, in nats, over as many random windows as make up the text.
+
+        A text shorter than a window is one window.
+        """
+        ids = one_row(ids)
+        width = min(window or self.context, len(ids) - 1)
         batches = Blanks(ids, 64, width, max(1, len(ids) // (64 * width)), self.blank, seed=seed)
         total, count = 0.0, 0
         for i in range(len(batches)):

@@ -51,6 +51,7 @@ class GPT(CausalLM):
         **options: Any,
     ):
         super().__init__(vocab_size, **options)
+        self.check_sizes(context=context, depth=depth, heads=heads, width=width)
         if width % heads:
             fits = width - width % heads or heads
             raise ValueError(f"GPT: width {width} is no multiple of heads {heads}; width {fits} is one")

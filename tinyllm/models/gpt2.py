@@ -26,6 +26,8 @@ OF_BLOCK = {
 }
 OF_MODEL = {"token_embedding": "wte", "position_embedding": "wpe", "norm": "ln_f"}
 OF_WEIGHT = {"embeddings": "weight", "kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}
+# What older files hold besides: masks, and the head, which is the embedding table once more
+NO_WEIGHTS = (".attn.bias", ".attn.masked_bias", "lm_head.weight")
 # What would make it another model than ours
 EXPECTED = {
     "model_type": "gpt2",
@@ -66,6 +68,11 @@ def load_gpt2(folder: Any) -> GPT:
         if value.shape != weight.shape:
             raise ValueError(f"model.safetensors: '{_theirs(name)}' is {value.shape}; config.json says {weight.shape}")
         weight.data = value.astype(np.float32)
+    known = {_theirs(name) for name in model.named_weights}
+    weights = (name for name in tensors if not name.endswith(NO_WEIGHTS))
+    left = [name for name in weights if name.removeprefix("transformer.") not in known]
+    if left:
+        raise ValueError(f"model.safetensors: '{left[0]}' is left over; config.json describes a model without it")
     vocab, merges = (os.path.join(folder, name) for name in ("vocab.json", "merges.txt"))
     if os.path.exists(vocab) and os.path.exists(merges):
         model.tokenizer = BPETokenizer.from_gpt2(vocab, merges)

@@ -247,9 +247,9 @@ class Model(Layer, Trainable):
         print(f"Trainable params: {trainable:,}")
         print(f"Non-trainable params: {total - trainable:,}")
 
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, weights: str | None = None) -> None:
         """Write the model to a folder, or to a file of Keras's (.keras, .h5) by the path's ending; see save_model."""
-        save_model(self, path)
+        save_model(self, path, weights)
 
     def export(self, path: Any, format: str = "onnx") -> None:
         """Write the model to an ONNX file, which other programs run (it cannot be trained on); see saving.onnx."""

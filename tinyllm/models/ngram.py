@@ -31,8 +31,7 @@ class NGram(CausalLM):
 
     def __init__(self, vocab_size: int, order: int = 5, sizes: Any = None, **options: Any):
         super().__init__(vocab_size, **options)
-        if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-            raise ValueError(f"NGram: order must be a positive whole number; found {order!r}")
+        self.check_sizes(order=order)
         self.base = vocab_size + 1  # one more for the place before the text
         if self.base**order >= 2**63:
             most = next(n for n in range(order, 0, -1) if self.base**n < 2**63)
@@ -118,7 +117,7 @@ class NGram(CausalLM):
         found = np.zeros(ids.shape, np.int64)
         for back in range(k - 1, -1, -1):
             earlier = np.full(ids.shape, self.vocab_size, np.int64)
-            earlier[:, back:] = ids[:, : ids.shape[1] - back]
+            earlier[:, back:] = ids[:, : max(0, ids.shape[1] - back)]
             found = found * self.base + earlier
         return found
 

@@ -48,6 +48,7 @@ class RecurrentLM(CausalLM):
         layer = lookup("cell", cell, CELLS)
         if tied and embedding != width:
             raise ValueError(f"RecurrentLM: tied needs embedding and width to be equal; found {embedding} and {width}")
+        self.check_sizes(embedding=embedding, width=width, depth=depth)
         self.cell, self.embedding, self.width, self.depth = cell, embedding, width, depth
         self.dropout, self.tied, self.carry = dropout, tied, carry
         self.table = Embedding(vocab_size, embedding, RandomNormal(stddev=1.0), name="embedding")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyllm.autograd import Tensor
+from tinyllm.checks import positive
 from tinyllm.layers.inner import all_layers
 from tinyllm.models.model import Model
 
@@ -19,7 +20,8 @@ class TextModel(Model):
     vocab_size  how many tokens there are
     tokenizer   turns text into ids and back (preprocessing.tokenizers); saved along
 
-    accumulate  parts into which train_step() cuts a batch: the same step with less memory
+    accumulate  parts into which train_step() cuts a batch: the same step with less memory. Not for a state that is
+                carried from batch to batch: each part would read on from the one before it
 
     Its arguments are its description: each is kept in the attribute of its name.
     """
@@ -35,7 +37,13 @@ class TextModel(Model):
         self.tokenizer = tokenizer
 
     accumulate = 1
+    carry = False
     _ready = False
+
+    def check_sizes(self, **sizes: Any) -> None:
+        """ValueError, naming it, for a size that is no positive whole number."""
+        for name, value in sizes.items():
+            positive(f"{type(self).__name__}: {name}", value)
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Any]:
         """One step; with `accumulate` parts of the batch one after another, whose gradients are added before it."""
@@ -43,12 +51,18 @@ class TextModel(Model):
             return super().train_step(x, y, sample_weight)
         if len(x) % self.accumulate:
             raise ValueError(f"accumulate: {len(x)} rows do not divide into {self.accumulate} equal parts")
+        if self.carry:
+            raise ValueError("accumulate: a part of a batch cannot carry on the state of another; leave one out")
         total, predictions = 0.0, []
         for w in self.trainable_weights:
             w.grad = None
-        for xs, ys in zip(np.split(x, self.accumulate), np.split(y, self.accumulate)):
-            prediction = self(xs, training=True)
-            loss = self.compute_loss(ys, prediction, sample_weight) / self.accumulate
+        ignored = getattr(self.loss, "options", {}).get("ignore_class")
+        counted = np.ones(np.shape(y), bool) if ignored is None else np.not_equal(y, ignored)
+        for part in np.split(np.arange(len(x)), self.accumulate):
+            prediction = self(x[part], training=True)
+            weight = None if sample_weight is None else sample_weight[part]
+            share = float(counted[part].sum() / max(counted.sum(), 1))  # of the labels that the mean is over
+            loss = self.compute_loss(y[part], prediction, weight) * share
             loss.backward()
             total += float(loss)
             predictions.append(prediction.data)

@@ -36,9 +36,11 @@ def write_atomically(path: str, data: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say where
+            raise type(error)(error.errno, f"save: cannot write: {error.strerror}", path) from None
         raise
     with _descriptor_of(folder) as opened:
         if opened is not None:

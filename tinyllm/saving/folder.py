@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from tinyllm.saving import archive, hdf5, keras_files
+from tinyllm.saving import archive, hdf5, keras_files, small
 from tinyllm.saving.description import describe, rebuild, restore
 from tinyllm.saving.files import TEMPORARY_NAME, exclusive, open_file, path_text, replace_file, write_atomically
 from tinyllm.saving.manifest import FORMAT, MOST_JSON_BYTES, fingerprint, seal, sha256, unseal
@@ -27,8 +27,11 @@ KERAS_FILES = {(".h5", ".hdf5"): keras_files.h5_file, (".keras",): keras_files.k
 WEIGHTS_NAME = re.compile(r"weights-[0-9a-f]{12}\.safetensors")
 
 
-def save_model(model: Any, path: Any) -> None:
+def save_model(model: Any, path: Any, weights: str | None = None) -> None:
     """Write the model to a folder; or to one file that Keras reads, if the path ends in .keras, .h5 or .hdf5.
+
+    weights: "float16" or "int8" stores a folder's weights in a half or a quarter of the bytes, without the optimizer
+    (small.py); `tinyllm shrink` measures what that costs.
 
     With it go its tokenizer (`model.preprocess`) and, when it is compiled, the optimizer with its state, the loss, the
     metrics and the random generators: training goes on after load_model as if nothing had happened. An older model
@@ -40,10 +43,18 @@ def save_model(model: Any, path: Any) -> None:
     path = path_text(path, "save")
     for suffixes, file_of in KERAS_FILES.items():
         if path.lower().endswith(suffixes):
+            if weights is not None:
+                raise ValueError(f"save: weights={weights!r} is for a model's folder; '{path}' is a file of Keras's")
             return replace_file(path, file_of(model), "save")
     content, tensors = describe(model)
+    stored = None
+    if weights is not None:
+        content["training"] = None
+        tensors, stored = small.narrowed({name: tensors[name] for name in model.named_weights}, weights)
     data = pack(tensors)
     content["weights"] = {"file": f"weights-{sha256(data)[:12]}.safetensors", **fingerprint(data)}
+    if stored is not None:
+        content["weights"]["stored"] = stored
     folder = os.path.realpath(path)
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise FileExistsError(f"save: '{path}' is a file; a model is saved as a folder (or as .keras or .h5)")
@@ -108,13 +119,17 @@ def _load_content(content: dict, path: str) -> Any:
     with open_file(os.path.join(path, name), name) as (file, size):
         check_size(name, size, described.get("bytes"))
         layout, header = read_layout(file, size, name)
-        model = rebuild(content, {key: entry.spec for key, entry in layout.items()}, MANIFEST, name)
+        stored, specs = described.get("stored"), {key: entry.spec for key, entry in layout.items()}
+        if stored is not None:
+            specs = small.widened_specs(specs, stored, name)
+        model = rebuild(content, specs, MANIFEST, name)
         data = file.read(size - len(header))
     if len(header) + len(data) != size:
         raise ValueError(f"{name}: the file shrank while it was read")
     if sha256(header, data) != described.get("sha256"):
         raise ValueError(f"{name}: its SHA-256 differs from the manifest's: the file was changed or damaged")
-    restore(model, content, slice_tensors(layout, data), MANIFEST)
+    tensors = slice_tensors(layout, data)
+    restore(model, content, tensors if stored is None else small.widened(tensors, stored, name), MANIFEST)
     return model
 
 

@@ -1,104 +1,83 @@
-"""Reading a request's body: strict JSON, then the members one by one. Whatever is wrong becomes one ValueError."""
+"""Reading a request's body: strict JSON, then a schema. Whatever is wrong becomes one Problem that points at it."""
 
 import json
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
-__all__ = ["MAX_CHARACTERS", "Member", "flag", "number", "optional", "read_members", "text", "whole"]
+from pydantic import ValidationError
 
-MAX_CHARACTERS = 10_000  # of one text
+from tinyllm.serving.problems import Problem
+from tinyllm.serving.schemas import Body
+
+__all__ = ["read_body"]
+
 MAX_DIGITS = 20  # of one whole number: more than 64 bits hold
-TINY = 1e-6  # dividing by less than this overflows
+
+B = TypeVar("B", bound=Body)
 
 
-class Member(NamedTuple):
-    """One member of the object that a route reads: `check(name, value)` returns the value or raises ValueError."""
+def read_body(body: bytes, schema: type[B], example: str) -> B:
+    """What the JSON object in `body` says. Problem (400) says what is wrong, where, and what to send.
 
-    check: Callable[[str, Any], Any]
-    default: Any = None
-    required: bool = False
-
-
-def read_members(body: bytes, members: dict[str, Member], example: str) -> dict[str, Any]:
-    """The members of the JSON object in `body`, defaults filled in. ValueError says what is wrong and what to send.
-
-    >>> read_members(b'{"text": "hi"}', {"text": Member(text, required=True)}, "")
-    {'text': 'hi'}
+    >>> from tinyllm.serving.schemas import text_body
+    >>> read_body(b'{"text": "hi"}', text_body("Predict"), "").text
+    'hi'
     """
     found = _parse(body, example)
     if not isinstance(found, dict):
-        raise ValueError(f"the body is {_kind(found)}; send a JSON object such as {example}")
-    unknown = next((name for name in found if name not in members), None)
+        raise Problem.bad(f"the body is {_kind(found)}; send a JSON object such as {example}", "#")
+    unknown = next((name for name in found if name not in schema.model_fields), None)
     if unknown is not None:
-        raise ValueError(f"unknown member {_short(unknown)}; this route knows {', '.join(members)}")
-    values = {}
-    for name, member in members.items():
-        if name in found:
-            values[name] = member.check(name, found[name])
-        elif member.required:
-            raise ValueError(f"the member '{name}' is missing; send a JSON object such as {example}")
-        else:
-            values[name] = member.default
-    return values
+        known = ", ".join(schema.model_fields)
+        raise Problem.bad(f"unknown member {_short(unknown)}; this route knows {known}", "#/" + _pointed(unknown))
+    try:
+        return schema.model_validate(found)
+    except ValidationError as error:
+        raise _problem(error, found, example) from None
 
 
-# -- what a member may be -------------------------------------------------------------------------------------------
+def _problem(error: ValidationError, found: dict[str, Any], example: str) -> Problem:
+    """The first thing that is wrong, as a sentence."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = first["loc"]
+    name = str(path[0]) if path else ""
+    pointer = "#" + "".join("/" + _pointed(str(part)) for part in path if not _branch(part))
+    if first["type"] == "missing":
+        return Problem.bad(f"the member '{name}' is missing; send a JSON object such as {example}", pointer)
+    value = found.get(name)
+    if len(path) > 1 and isinstance(value, list) and isinstance(path[1], int):
+        name, value = f"{name}[{path[1]}]", value[path[1]]
+    context = first.get("ctx", {})
+    wanted = {
+        "string_type": "be a string",
+        "int_type": "be a whole number",
+        "float_type": "be a number",
+        "bool_type": "be true or false",
+        "list_type": "be a list of strings",
+        "greater_than_equal": f"be at least {_plain(context.get('ge'))}",
+        "less_than_equal": f"be at most {_plain(context.get('le'))}",
+        "string_too_long": f"have at most {context.get('max_length')} characters",
+        "string_too_short": "not be empty",
+        "too_long": f"have at most {context.get('max_length')} entries",
+        "string_unicode": "hold whole characters, not one half of a surrogate pair",
+    }.get(first["type"], first["msg"])
+    return Problem.bad(f"'{name}' must {wanted}; found {_kind(value)}", pointer)
 
 
-def text(name: str, value: Any) -> str:
-    """A string of whole characters, not too long."""
-    if not isinstance(value, str):
-        raise ValueError(f"'{name}' must be a string; found {_kind(value)}")
-    if len(value) > MAX_CHARACTERS:
-        raise ValueError(f"'{name}' has {len(value)} characters; send at most {MAX_CHARACTERS}")
-    lone = next((c for c in value if "\ud800" <= c <= "\udfff"), None)
-    if lone is not None:
-        raise ValueError(f"'{name}' holds {_short(lone)}, one half of a surrogate pair; send whole characters")
-    return value
+def _plain(bound: Any) -> Any:
+    """A bound as one writes it: 1, not 1.0."""
+    return f"{bound:g}" if isinstance(bound, float) else bound
 
 
-def whole(low: int, high: int) -> Callable[[str, Any], int]:
-    """A whole number in low..high."""
-
-    def check(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"'{name}' must be a whole number; found {_kind(value)}")
-        if not low <= value <= high:
-            raise ValueError(f"'{name}' must be in {low}..{high}; found {value}")
-        return value
-
-    return check
-
-
-def number(name: str, value: Any) -> float:
-    """A number that can be divided by; its sign and range are the model's business."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"'{name}' must be a number; found {_kind(value)}")
-    if 0 < value < TINY:
-        raise ValueError(f"'{name}' is {value}, too small to compute with; send at least {TINY}")
-    return float(value)
-
-
-def flag(name: str, value: Any) -> bool:
-    """true or false."""
-    if not isinstance(value, bool):
-        raise ValueError(f"'{name}' must be true or false; found {_kind(value)}")
-    return value
-
-
-def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """null, or what `check` asks for."""
-    return lambda name, value: None if value is None else check(name, value)
-
-
-# -- strict JSON ----------------------------------------------------------------------------------------------------
+def _branch(part: Any) -> bool:
+    """Whether a part of pydantic's location names a branch of a union and no member."""
+    return isinstance(part, str) and part in ("int", "float", "none")
 
 
 def _parse(body: bytes, example: str) -> Any:
     """The JSON value in `body`: RFC 8259 without what Python's parser lets pass (NaN, Infinity, names twice)."""
     if not body.strip():
-        raise ValueError(f"the body is empty; send a JSON object such as {example}")
+        raise Problem.bad(f"the body is empty; send a JSON object such as {example}", "#")
     try:
         return json.loads(
             body.decode("utf-8"),
@@ -109,37 +88,37 @@ def _parse(body: bytes, example: str) -> Any:
         )
     except UnicodeDecodeError as error:
         byte = body[error.start]
-        raise ValueError(f"the body is not UTF-8: byte 0x{byte:02x} at position {error.start}") from None
+        raise Problem.bad(f"the body is not UTF-8: byte 0x{byte:02x} at position {error.start}", "#") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"the body is not JSON: {error.msg} ({where}); send an object such as {example}") from None
+        raise Problem.bad(f"the body is not JSON: {error.msg} ({where}); send an object such as {example}") from None
     except RecursionError:
-        raise ValueError(f"the body is nested too deeply; send a JSON object such as {example}") from None
+        raise Problem.bad(f"the body is nested too deeply; send a JSON object such as {example}", "#") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise ValueError(f"the member {_short(name)} occurs twice; send it once")
+            raise Problem.bad(f"the member {_short(name)} occurs twice; send it once", "#/" + _pointed(name))
         found[name] = value
     return found
 
 
 def _constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON; send a finite number")
+    raise Problem.bad(f"{name} is not JSON; send a finite number", "#")
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise ValueError(f"the number {digits:.40} is too large; send a finite number")
+        raise Problem.bad(f"the number {digits:.40} is too large; send a finite number", "#")
     return value
 
 
 def _int(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a whole number with {len(digits)} digits is too large; send at most {MAX_DIGITS}")
+        raise Problem.bad(f"a whole number with {len(digits)} digits is too large; send at most {MAX_DIGITS}", "#")
     return int(digits)
 
 
@@ -149,8 +128,15 @@ def _kind(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, int | float):
         return f"the number {value}"
-    return "a string" if isinstance(value, str) else "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, str):
+        return f"a string of {len(value)} characters"
+    return f"a list of {len(value)}" if isinstance(value, list) else "an object"
 
 
 def _short(name: str) -> str:
-    return repr(name) if len(name) <= 40 else f"{name[:40]!r}..."
+    return ascii(name) if len(name) <= 40 else f"{name[:40]!a}..."
+
+
+def _pointed(name: str) -> str:
+    """A member's name as RFC 6901 wants it in a pointer, and fit to be sent."""
+    return name[:100].replace("~", "~0").replace("/", "~1").encode("utf-8", "backslashreplace").decode()

@@ -1,7 +1,6 @@
-"""Running the application on waitress: until Ctrl-C, or for as long as a with block lasts."""
+"""Running the application: until it is told to stop, or for as long as a with block lasts."""
 
 import errno
-import logging
 import os
 import socket
 import sys
@@ -15,46 +14,65 @@ from tinyllm.serving.app import create_app
 
 __all__ = ["running_server", "serve"]
 
-LARGEST_BODY = 1024 * 1024  # bytes; up to here the application explains the 413, beyond it waitress hangs up
 ASK_AT = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # "every address" is one to listen on, not to ask
+SPARE = 2  # threads for what is answered at once: Python runs one at a time, and more only wait for each other
 
 
-def serve(model_or_path: Any, host: str = "127.0.0.1", port: int = 5000, threads: int = 4) -> None:
-    """Answer for a model, or for a model file, until Ctrl-C. Prints the address and an example first.
+def serve(
+    model_or_path: Any,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    generations: int = 4,
+    deadline: float = 30.0,
+    reload: float = 0.0,
+    grace: float = 30.0,
+) -> None:
+    """Answer for a model, or for a model's folder or file, until Ctrl-C or SIGTERM. Prints an example first.
+
+    generations, deadline  as for create_app
+    reload                 look at the folder or file every so many seconds and put a newer model in place; 0: never
+    grace                  seconds that SIGTERM leaves for what was accepted
 
     Only this machine can ask unless `host` says otherwise ("0.0.0.0": every machine that reaches it). port=0 takes any
     free port. Raises what create_app does, and OSError in one sentence when the address cannot be had.
     """
-    if isinstance(model_or_path, str | os.PathLike):
-        from tinyllm.models import load_model
+    from_disk = isinstance(model_or_path, str | os.PathLike)
+    if reload and not from_disk:
+        raise ValueError("serve: reload watches a folder or file; found a model in memory")
+    transport = _transport()
+    app = create_app(_loaded(model_or_path) if from_disk else model_or_path, generations, deadline)
+    from tinyllm.serving.live import watch
 
-        model_or_path = load_model(model_or_path)
-    _waitress()
-    app = create_app(model_or_path)
-    service = app.extensions["tinyllm"]
+    service, stop = app.extensions["tinyllm"], threading.Event()
     with one_blas_thread():
-        server, url = _listen(app, host, port, threads)
+        server, url = _listen(app, host, port, _threads(service, generations))
         try:
-            curl = _shown(service.curl(url), service.curl(url, ascii_only=True))
-            print(f"tinyllm answers on {url} (Ctrl-C stops it). Try: {curl}", flush=True)
-            server.run()  # returns on Ctrl-C
+            if reload:
+                watch(service.live, model_or_path, reload, stop)
+            print(_greeting(service, url), flush=True)
+            with transport.drained_on_signals(server, service.live, grace):
+                server.run()  # returns on Ctrl-C, and when all is drained
         finally:
+            stop.set()
             server.task_dispatcher.shutdown()
-            _close(server)
+            transport.close(server)
     print("stopped", flush=True)
 
 
-def running_server(model: Any, host: str = "127.0.0.1", port: int = 0, threads: int = 4) -> AbstractContextManager[str]:
+def running_server(
+    model: Any, host: str = "127.0.0.1", port: int = 0, generations: int = 4, deadline: float = 30.0
+) -> AbstractContextManager[str]:
     """Answer for a model while a with block lasts; the block is given the base URL. port=0 takes any free port.
 
         with running_server(model) as url:
-            print(urllib.request.urlopen(url + "/health").read())
+            print(urllib.request.urlopen(url + "/healthz").read())
 
     Leaving the block finishes the requests at work, then closes every connection. Raises what create_app does at once,
     and OSError on entering when the address cannot be had.
     """
-    _waitress()
-    return _running(create_app(model), host, port, threads)
+    _transport()
+    app = create_app(model, generations, deadline)
+    return _running(app, host, port, _threads(app.extensions["tinyllm"], generations))
 
 
 @contextmanager
@@ -67,46 +85,45 @@ def _running(app: Any, host: str, port: int, threads: int) -> Iterator[str]:
             yield url
         finally:
             server.task_dispatcher.shutdown()
-            server.trigger.pull_trigger(lambda: _close(server))  # in the loop's own thread: without sockets it ends
+            server.trigger.pull_trigger(lambda: _transport().close(server))
             loop.join(5)
 
 
-def _waitress() -> Any:
+def _threads(service: Any, generations: int) -> int:
+    """One for each text that may be written at once, and a few for the rest."""
+    return SPARE + (generations if "/generate" in service.live.now.schemas else 0)
+
+
+def _loaded(path: Any) -> Any:
+    from tinyllm.serving.live import load
+
+    return load(path)
+
+
+def _transport() -> Any:
     try:
-        from waitress import create_server
-    except ImportError:
-        raise ImportError("serving needs waitress: pip install flask waitress") from None
-    return create_server
+        from tinyllm.serving import transport
+    except ImportError as error:
+        raise ImportError(f"serving needs more packages ({error}): pip install 'tinyllm-numpy[serve]'") from None
+    return transport
 
 
 def _listen(app: Any, host: str, port: int, threads: int) -> tuple[Any, str]:
-    """A waitress server that already accepts connections, and its base URL."""
-    create_server = _waitress()
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads must be a positive whole number; found {threads!r}")
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits its turn is no news
+    """A server that already accepts connections, and its base URL."""
     # waitress starts its threads before it binds, and leaves them behind if it cannot: so bind first.
     listener = _bind(host, port)
     address = ASK_AT.get(host, host)
     address = f"[{address}]" if ":" in address else address
-    server = create_server(
-        app,
-        sockets=[listener],
-        threads=threads,
-        connection_limit=1000,
-        asyncore_use_poll=True,
-        max_request_body_size=LARGEST_BODY,
-        ident="tinyllm",
-        server_name=address,  # stands in for a Host header that a client does not send
-    )
-    return server, f"http://{address}:{listener.getsockname()[1]}"
+    return _transport().listen(app, listener, threads, address), f"http://{address}:{listener.getsockname()[1]}"
 
 
 def _bind(host: str, port: int) -> socket.socket:
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise ValueError(f"port must be in 0..65535; found {port!r}")
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024
+        )
     except OSError as error:
         where, other = f"port {port} on {host or 'this machine'}", 8000 if port != 8000 else 8001
         if error.errno == errno.EADDRINUSE:
@@ -118,16 +135,14 @@ def _bind(host: str, port: int) -> socket.socket:
         raise OSError(reason) from None
 
 
-def _close(server: Any) -> None:
-    for channel in list(server.active_channels.values()):
-        channel.handle_close()
-    server.close()
-
-
-def _shown(text: str, otherwise: str) -> str:
-    """The text, or the other one where the console cannot show it."""
+def _greeting(service: Any, url: str) -> str:
+    """Where to ask, and an example; in ASCII where the console cannot show it."""
+    texts = [
+        f"tinyllm answers on {url} (Ctrl-C stops it). Try: {service.curl(url, ascii_only=ascii_only)}"
+        for ascii_only in (False, True)
+    ]
     try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        texts[0].encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
-        return otherwise
-    return text
+        return texts[1]
+    return texts[0]

@@ -33,6 +33,14 @@ def test_at_a_kink_any_slope_between_the_two_sides_is_right_and_no_other(slope, 
     assert f.ok == ok
 
 
+@pytest.mark.parametrize("near", [1e-7, 1e-6, 1e-5, 5e-5])
+def test_a_wrong_slope_on_the_flat_side_of_a_near_kink_is_rejected(near):
+    x = np.array([-near, 1.0, -2.0])
+    right = gradcheck(lambda x: np.maximum(x, 0), x, gradient=lambda g, x: g * (x > 0))
+    assert right.ok and not right.notes
+    assert not gradcheck(lambda x: np.maximum(x, 0), x, gradient=lambda g, x: g * [0.5, 1, 0]).ok
+
+
 def test_a_tie_that_is_counted_twice_is_rejected():
     report = gradcheck(np.max, [1.0, 1.0, 0.5], gradient=lambda g, x: g * (x == x.max()))
     assert not report.ok and "a kink is counted twice: a[1] and a[0] tie" in report.diagnosis

@@ -53,6 +53,8 @@ def test_noise_of_values_that_are_not_finite_is_infinite():
         (np.sin, "smooth", 1, 1),
         (abs, "kink", -1, 1),
         (lambda t: max(t, 0.0), "kink", 0, 1),
+        (lambda t: 1.0 + max(t - 1e-5, 0.0), "smooth", 0, 0),  # flat, with a kink nearby
+        (lambda t: 1.0 + float(t > 1e-5), "smooth", 0, 0),  # and with a jump
         (lambda t: t if t >= 0 else math.nan, "edge", math.nan, 1),
         (lambda t: t * math.log(t) if t > 0 else 0.0, "kink", 0, -math.inf),
         (lambda t: float(t >= 0), "jump", None, None),

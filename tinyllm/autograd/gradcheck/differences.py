@@ -128,7 +128,8 @@ def look_closer(phi: Phi, steps: np.ndarray, rounding: float) -> Slope:
         kind = "smooth"
         if not np.isfinite(both) and sides.any():
             kind, both, error = ("edge", right, right_error) if sides[1] else ("edge", left, left_error)
-        if not np.isfinite(both) or error > max(abs(both), 1e3 * blur[0]):
+        constant = both == 0 and ((up == here).all() or (down == here).all())  # as far as a kink: relu's left side
+        if not np.isfinite(both) or (error > max(abs(both), 1e3 * blur[0]) and not constant):
             return Slope(both, math.inf, left, right, "jump")
         return Slope(both, error, left, right, kind)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from tinyllm import Tensor
 from tinyllm.lessons import claim, table
+from tinyllm.lessons.readings import READINGS
 from tinyllm.losses import BinaryCrossentropy
 from tinyllm.ops import sigmoid
 
@@ -130,6 +131,9 @@ table([*rows, claim("S4-48", computed=eleventh), claim("S4-49", computed=from_su
 # - **C**: 1-2-1 with biases, the first 7 weights
 # - **D**: 1-2-1 without biases, the first 4 weights
 # - **E**: 1-3-1 with biases, all 10 weights
+#
+# D takes two lines: `theta[:2]` are the weights of the first layer, `theta[2:]` those of the second. The library holds all
+# five, written in the same way.
 # %% [markdown] tags=["zh"]
 # ## 它可能想说的五种网络
 # 没有一种完全对得上，于是把能凑上的办法都试一遍。A、B 中 $x$ 是一个含四个数的样本，$y = 0$；C、D、E 中是四个单数样本。
@@ -140,60 +144,52 @@ table([*rows, claim("S4-48", computed=eleventh), claim("S4-49", computed=from_su
 # - **C**：带偏置的 1-2-1，用前 7 个权重
 # - **D**：不带偏置的 1-2-1，用前 4 个权重
 # - **E**：带偏置的 1-3-1，用全部 10 个权重
+#
+# D 写出来只有两行：`theta[:2]` 是第一层的权重，`theta[2:]` 是第二层的。库里五种都有，写法相同。
 # %%
-ONE, FOUR = (X.reshape(1, 4), Y[:1].reshape(1, 1)), (X.reshape(4, 1), Y.reshape(4, 1))  # (samples, labels)
-CONSTANT = np.log(0.6 / 0.4) - np.sum(THETA[:4] * X)
+FOUR = X.reshape(4, 1)  # four samples of one number
 
 
-def neuron(theta, x):
-    return sigmoid(x @ theta.reshape(4, 1) + CONSTANT)
+def stated(theta, x):
+    hidden = sigmoid(x @ theta[:2].reshape(1, 2))
+    return sigmoid(hidden @ theta[2:].reshape(2, 1))
 
 
-def network(theta, x, hidden, biases):
-    n = x.shape[1] * hidden  # theta holds, in this order: kernel 1, bias 1, kernel 2, bias 2
-    m = n + hidden * biases
-    z = x @ theta[:n].reshape(-1, hidden)
-    h = sigmoid(z + theta[n:m] if biases else z)
-    z = h @ theta[m : m + hidden].reshape(hidden, 1)
-    return sigmoid(z + theta[-1] if biases else z)
-
-
-readings = {  # name: (prediction, samples and labels, number of weights)
-    "A": (neuron, ONE, 4),
-    "B": (lambda theta, x: network(theta, x, 2, False), ONE, 10),
-    "C": (lambda theta, x: network(theta, x, 2, True), FOUR, 7),
-    "D": (lambda theta, x: network(theta, x, 2, False), FOUR, 4),
-    "E": (lambda theta, x: network(theta, x, 3, True), FOUR, 10),
-}
+assert np.array_equal(stated(THETA[:4], FOUR), READINGS["D"].predict(THETA[:4], FOUR))
+for reading in READINGS.values():
+    p = reading.predict(reading.start, reading.x)
+    print(reading.name, f"{reading.says[0]:32} {reading.size:2} weights   p =", p.ravel().round(3))
 
 
 # %% [markdown] tags=["en"]
 # ## Forward, loss, backward, step
 # The engine does what the article did by hand. `sign=+1` is descent; `sign=-1` is what follows from the article's gradient,
-# whose sign is turned (lesson 1). The last column is the loss with the weights that the article ends with.
+# whose sign is turned (lesson 1). First for D, then for all five (`READINGS` has the same two functions, for each network).
+# The last column is the loss with the weights that the article ends with.
 # %% [markdown] tags=["zh"]
 # ## 前向、损失、反向、走一步
 # 文章手算的事交给引擎。`sign=+1` 是下降；`sign=-1` 是照文章的梯度走，它的符号反了（见第 1 课）。
-# 最后一列是换上文章最终那组权重后的损失。
+# 先算 D，再算五种（`READINGS` 里每种网络都有这样两个函数）。最后一列是换上文章最终那组权重后的损失。
 # %%
-def loss_and_gradient(name, theta):
-    predict, (x, y), _ = readings[name]
+def loss_and_gradient(theta):
     leaf = Tensor(theta, requires_grad=True)
-    loss = BinaryCrossentropy()(y, predict(leaf, x))
+    loss = BinaryCrossentropy()(Y.reshape(4, 1), stated(leaf, FOUR))
     loss.backward()
     return float(loss), leaf.grad
 
 
-def step(name, theta, sign=1):
-    return theta - sign * ALPHA * loss_and_gradient(name, theta)[1]
+def step(theta, sign=1):
+    return theta - sign * ALPHA * loss_and_gradient(theta)[1]
 
 
+start = THETA[:4]
+losses = [loss_and_gradient(theta)[0] for theta in (start, step(start), step(start, sign=-1))]
+print("D by hand:", ", ".join(f"{loss:.6f}" for loss in losses))
 results = {}
 print("     before     descent    sign turned   article's weights")
-for name, (_, _, size) in readings.items():
-    start = THETA[:size]
-    ends = [start, step(name, start), step(name, start, sign=-1), from_printed[:size]]
-    results[name] = [loss_and_gradient(name, theta)[0] for theta in ends]
+for name, reading in READINGS.items():
+    done = reading.compute()
+    results[name] = [done.before, done.descent, done.turned, done.article]
     print(name, "".join(f"  {loss:.6f}   " for loss in results[name]))
 
 # %% [markdown] tags=["en"]
@@ -207,7 +203,7 @@ for name, (_, _, size) in readings.items():
 # 它们把末尾几个大权重改小了，而这里恰好该改小。只有 D（题面所说的网络）的预测接近假设的 $p = 0.6$。
 # %%
 before, down, up, _ = zip(*results.values())
-first = float(readings["D"][0](Tensor(THETA[:4]), FOUR[0])[0, 0])
+first = float(stated(THETA[:4], FOUR)[0, 0])
 literal = np.sum((Y - 0.6) * X)  # line 206 with the article's own data
 table(
     [
@@ -215,7 +211,7 @@ table(
         claim("S3-02", computed=all(u < b for u, b in zip(up, before))),
         claim("S4-50", computed=all(u < b for u, b in zip(up, before))),
         claim("S4-19", computed=first),
-        claim("S4-22", computed=loss_and_gradient("D", THETA[:4])[1][0], claimed=literal),
+        claim("S4-22", computed=loss_and_gradient(THETA[:4])[1][0], claimed=literal),
     ]
 )
 
@@ -228,14 +224,14 @@ table(
 # 只走一步，看不出两个方向差多远。走五十步看看：虚线不会回头，写反的符号不会自己变对。
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.4), facecolor="white", layout="constrained")
-colours = dict(zip(readings, ["#2b6cb0", "#b7791f", "#2e9e5b", "#7b3fa0", "#d9485f"]))
+colours = dict(zip(READINGS, ["#2b6cb0", "#b7791f", "#2e9e5b", "#7b3fa0", "#d9485f"]))
 curves = {}
-for name, (_, _, size) in readings.items():
+for name, reading in READINGS.items():
     for sign, style in [(1, "-"), (-1, "--")]:
-        theta, curve = THETA[:size], []
+        theta, curve = reading.start, []
         for _ in range(51):
-            curve.append(loss_and_gradient(name, theta)[0])
-            theta = step(name, theta, sign)
+            curve.append(reading.loss_and_gradient(theta)[0])
+            theta = reading.step(theta, sign, ALPHA)
         curves[name, sign] = curve
         axes[0 if sign == 1 else 1].plot(curve, style, color=colours[name], label=name)
 for ax, title in zip(axes, ["Minus the gradient: every loss falls", "Plus the gradient: every loss rises"]):

@@ -121,10 +121,12 @@ table(
 
 # %% [markdown] tags=["en"]
 # ## Is that an evaluation?
+# The article counts four parts of its program and lists five; the fourth, `model.predict`, it calls evaluation.
 # Near 1, 0, 1: but these are the sentences it was trained on. A sentence it has never seen becomes five zeros, and what
 # it answers to those depends on nothing but the random numbers it started from:
 # %% [markdown] tags=["zh"]
 # ## 这算评估吗？
+# 文章说程序分四个部分，列出来却是五个；第四个是 `model.predict`，它称之为评估。
 # 接近 1、0、1，可这些正是训练用的句子。没见过的句子会变成五个零，而模型对它的回答，只取决于初始的随机数：
 # %%
 def trained(seed):
@@ -139,7 +141,7 @@ unseen = pad_sequences(tokenizer.texts_to_sequences(["我爱学习。"]), maxlen
 print("ids:", unseen.tolist())
 for seed in range(1, 5):
     print(f"seed {seed}: P(label 1) = {float(trained(seed).predict(unseen)[0, 0]):.3f}")
-claim("S5-15", computed="unseen text: arbitrary")
+table([claim("S5-24"), claim("S5-15", computed="unseen text: arbitrary")])
 # %% [markdown] tags=["en"]
 # ## Why it cannot generate
 # The article goes on to draw words with `np.random.choice(words, p=predictions[i][j])`. We try that line, and then
@@ -173,6 +175,7 @@ table(
         claim("S5-18", computed=no_second),
         claim("S5-19", computed=no_word),
         claim("S5-20", computed=padding_in_vocabulary),
+        claim("S5-21", computed=not isinstance(no_vector, Exception)),
     ]
 )
 # %% [markdown] tags=["en"]

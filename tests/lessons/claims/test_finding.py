@@ -1,5 +1,6 @@
 """The ledger of the article's claims cannot say what a computation contradicts."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -7,30 +8,14 @@ import pytest
 
 from tinyllm import Tensor
 from tinyllm.lessons import claim, table
-from tinyllm.lessons.claims import NUMBER
-from tinyllm.lessons.ledger import _ENTRIES, LEDGER, VERDICTS
+from tinyllm.lessons.claims import LEDGER
+from tinyllm.lessons.claims.finding import NUMBER
 
-EVERY = pytest.mark.parametrize("entry", _ENTRIES, ids=lambda entry: entry.id)
+EVERY = pytest.mark.parametrize("entry", LEDGER.values(), ids=list(LEDGER))
 
 
 def numbers(text):
     return [float(m[0]) for m in NUMBER.finditer(text)]
-
-
-def test_the_ledger_holds_sections_3_and_4_and_the_program_once_each():
-    wanted = {"S3-02"} | {f"S4-{i:02}" for i in range(1, 51)} | {f"S5-{i:02}" for i in range(6, 30)}
-    assert wanted <= set(LEDGER)
-    assert len(LEDGER) == len(_ENTRIES)
-
-
-@EVERY
-def test_an_entry_is_complete_in_both_languages(entry):
-    english, chinese = (entry.says, entry.says) if isinstance(entry.says, str) else entry.says
-    assert entry.verdict in VERDICTS
-    assert english and chinese and entry.line > 0
-    assert entry.why.isascii() and english.isascii()
-    assert any("\u4e00" <= letter <= "\u9fff" for letter in entry.why_zh)
-    assert entry.why.endswith(".") and entry.why_zh.endswith("。")
 
 
 @EVERY
@@ -117,3 +102,51 @@ def test_a_notebook_shows_both_languages_or_the_one_asked_for():
 def test_html_is_escaped():
     shown = claim("S5-20", computed="<b>")._repr_html_()
     assert "&lt;PAD&gt;" in shown and "&lt;b&gt;" in shown and "<b>" not in shown
+
+
+# -- for machines ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("id", "claimed", "computed"),
+    [
+        ("S4-14", 10, 7),
+        ("S4-09", -0.105, pytest.approx(0.105361, abs=1e-6)),
+        ("S4-23", [0, 0, 0, 0], [0, 1, 0, 1]),
+        ("S4-26", -1.2, -2.2),
+        ("S4-50", True, False),
+        ("S5-07", [[1], [2], [3]], [[1], [2], [3]]),
+        ("S5-18", True, "IndexError: index 1 is out of bounds for axis 0 with size 1"),
+        ("S5-29", [1], [0]),
+        ("S7-02", True, "not known"),
+        ("S9-02", [True, True], [True, False]),
+    ],
+)
+def test_json_has_numbers_lists_texts_and_booleans(id, claimed, computed):
+    found = claim(id).as_json()
+    assert (found["claimed"], found["computed"]) == (claimed, computed)
+
+
+def is_json(value):
+    """Of the types that JSON has, exactly: no array, no NumPy number, no NaN, no null."""
+    if isinstance(value, list):
+        return all(map(is_json, value))
+    return type(value) in (int, float, str, bool) and value == value
+
+
+@EVERY
+def test_every_claim_survives_json_and_the_verdict_can_be_read_off(entry):
+    found = claim(entry.id).as_json()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert is_json(found["claimed"]) and is_json(found["computed"])
+    if entry.verdict == "wrong":
+        assert found["claimed"] != found["computed"]
+    if entry.verdict.startswith("right"):
+        margin = 0.5 if entry.id == "S8-01" else 5e-4  # printed as 175, and to three decimals
+        np.testing.assert_allclose(found["computed"], found["claimed"], rtol=0, atol=margin)
+
+
+def test_json_says_why_in_the_language_that_is_asked_for():
+    assert claim("S4-14").as_json()["says"] == "a 1-2-1 network has this many weights"
+    assert claim("S4-14").as_json("zh")["says"] == "1-2-1 网络的权重个数"
+    assert claim("S4-14").as_json("zh")["why"].endswith("。")

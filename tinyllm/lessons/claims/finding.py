@@ -1,24 +1,26 @@
 """claim(): a figure of the article beside the figure that was just computed, with a verdict that is checked.
 
-    claim("S4-09", computed=loss)       # claimed -0.105   computed 0.105361   wrong   log 0.9 is -0.105; ...
+    claim("S4-09")                      # claimed -0.105   computed 0.105361   wrong   log 0.9 is -0.105; ...
+    claim("S4-09", computed=loss)       # the same with a number of your own
 
 A verdict that the computation contradicts raises AssertionError, so a lesson cannot go on telling what is no longer so.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from tinyllm.autograd.tensor import as_array
-from tinyllm.lessons.ledger import LEDGER, VERDICTS, Claim
+from tinyllm.lessons.claims.entry import VERDICTS, Claim, Language
+from tinyllm.lessons.claims.ledger import LEDGER
+from tinyllm.lessons.columns import aligned
 
 __all__ = ["Finding", "Table", "claim", "table"]
-
-Language = Literal["en", "zh"]
 
 NUMBER = re.compile(r"[-+]?\d+(?:\.(\d+))?")
 COLOURS = {"right": "#2e9e5b", "wrong": "#d9485f", "right given a wrong input": "#b07d12"}  # on white and on black
@@ -33,7 +35,7 @@ def claim(id: str, computed: Any = None, claimed: Any = None, language: Language
 
     id        for example "S4-09"; KeyError if the ledger has no such entry
     computed  number(s); or True / False where the claim is a statement that was tried; or the exception it ended in;
-              anything else is shown and not checked
+              anything else is shown and not checked. By default the ledger's own computation runs
     claimed   where the article prints a formula and no number: the value of that formula
     language  "en" or "zh"; by default print() gives English and a notebook shows both
 
@@ -41,7 +43,7 @@ def claim(id: str, computed: Any = None, claimed: Any = None, language: Language
     decimals that the article prints, or to 1 part in 10,000 where it prints none. The ledger's truth must be met too.
     Raises AssertionError where the ledger is out of date.
 
-    >>> claim("S4-09", computed=-np.log(0.9))
+    >>> claim("S4-09")
     S4-09, line 152: -[log 0.9]; claimed -0.105, computed 0.105361: wrong. log 0.9 is -0.105; the minus sign in front \
 of it makes the loss positive.
     >>> claim("S4-09", computed=-0.105)
@@ -53,7 +55,11 @@ agrees with the claim -0.105
         raise KeyError(f"no claim {id!r}; the ledger has {len(LEDGER)}, for example {', '.join(list(LEDGER)[:3])}")
     if language not in (None, "en", "zh"):
         raise ValueError(f"claim: language must be 'en' or 'zh'; found {language!r}")
-    finding = Finding(LEDGER[id], computed, claimed, language)
+    entry = LEDGER[id]
+    if computed is None:
+        computed = entry.compute()
+        claimed = entry.formula() if entry.formula and claimed is None else claimed
+    finding = Finding(entry, computed, claimed, language)
     finding.check()
     return finding
 
@@ -61,7 +67,7 @@ agrees with the claim -0.105
 def table(findings: Iterable["Finding"]) -> "Table":
     """Several claims below one another.
 
-    >>> table([claim("S4-21", computed=0.916291), claim("S4-14", computed=7)])
+    >>> table([claim("S4-21"), claim("S4-14")])
     claim  the article says                       claimed  computed  verdict
     S4-21  -[log 0.4]                             0.916    0.916291  right
     S4-14  a 1-2-1 network has this many weights  10       7         wrong
@@ -80,7 +86,12 @@ class Finding:
 
     @property
     def claimed(self) -> Any:
-        return self.entry.claimed if self.value is None else self.value
+        """The printed number, or the formula's value, or True for a statement, one for each part that was tried."""
+        if self.value is not None or self.entry.claimed:
+            return self.entry.claimed if self.value is None else self.value
+        if _is_statement(self.computed):
+            return [True] * len(self.computed) if isinstance(self.computed, list) else True
+        return ""
 
     def holds(self) -> bool | None:
         """Whether computed agrees with the claim; None where that cannot be told."""
@@ -102,11 +113,52 @@ class Finding:
         if _agree(entry.id, entry.truth, self.computed) is False:
             raise AssertionError(f"{begin} it has {entry.truth} as the truth, but {shown} was computed")
 
-    def cells(self, language: Language) -> tuple[str, ...]:
-        """id, says, claimed, computed, verdict, why."""
-        e = self.entry
+    def cells(self, language: Language, brief: bool = False) -> tuple[str, ...]:
+        """id, says, claimed, computed, verdict, why. brief: of an exception, its kind alone."""
+        e, computed = self.entry, self.computed
+        computed = type(computed).__name__ if brief and isinstance(computed, BaseException) else computed
         verdict, why = (VERDICTS[e.verdict], e.why_zh) if language == "zh" else (e.verdict, e.why)
-        return e.id, _pick(e.says, language), _shown(self.claimed), _shown(self.computed), verdict, why
+        return e.id, _pick(e.says, language), _shown(self.claimed), _shown(computed), verdict, why
+
+    def as_json(self, language: Language = "en") -> dict[str, Any]:
+        """id, line, verdict, claimed, computed, says, why: numbers, lists, texts and booleans that JSON has.
+
+        claimed is true where the claim is a statement. An exception becomes its text.
+
+        >>> claim("S4-09").as_json()["claimed"], claim("S4-17").as_json()["computed"]
+        (-0.105, False)
+        """
+        e = self.entry
+        claimed = _parsed(self.claimed) if isinstance(self.claimed, str) else _plain(self.claimed)
+        _, says, *_, why = self.cells(language)
+        return {
+            "id": e.id,
+            "line": e.line,
+            "verdict": e.verdict,
+            "claimed": claimed,
+            "computed": _plain(self.computed),
+            "says": says,
+            "why": why,
+        }
+
+    def in_full(self) -> str:
+        """Everything about it, a line each, and where its computation stands.
+
+        >>> print(claim("S4-35").in_full())
+        claim             S4-35, line 290
+        the article says  number of partial derivatives
+        claimed           11
+        computed          10
+        verdict           wrong
+        why               Ten weights have ten partial derivatives.
+        code              tinyllm/lessons/claims/worked_step.py
+        """
+        language = self.language or "en"
+        id, *cells = self.cells(language)
+        place = f"{id}，第 {self.entry.line} 行" if language == "zh" else f"{id}, line {self.entry.line}"
+        code = self.entry.compute.__module__.replace(".", "/") + ".py"
+        headings = (*HEADINGS[language], "代码" if language == "zh" else "code")
+        return aligned([(h, c) for h, c in zip(headings, (place, *cells, code)) if c])
 
     def __repr__(self) -> str:
         chinese = self.language == "zh"
@@ -133,9 +185,7 @@ class Table:
 
     def __repr__(self) -> str:
         language = self.language or "en"
-        rows = [HEADINGS[language][:-1], *(f.cells(language)[:-1] for f in self.findings)]
-        wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, wide)).rstrip() for row in rows)
+        return aligned([HEADINGS[language][:-1], *(f.cells(language)[:-1] for f in self.findings)])
 
     def _repr_html_(self) -> str:
         languages: tuple[Language, ...] = (self.language,) if self.language else ("en", "zh")
@@ -184,7 +234,8 @@ def _numbers(value: Any) -> np.ndarray | None:
     if value is None or isinstance(value, str | bool | np.bool_ | BaseException):
         return None
     try:
-        return np.ravel(as_array(value)).astype(float)
+        array = np.ravel(as_array(value))
+        return None if array.dtype == bool else array.astype(float)
     except (TypeError, ValueError):
         return None
 
@@ -195,7 +246,37 @@ def _shown(value: Any) -> str:
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
     numbers = _numbers(value)
+    if numbers is not None and _is_table(value):
+        return str(as_array(value).tolist())
     if numbers is None:
-        return str(value)
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     texts = [f"{n + 0.0:.6g}" for n in np.round(numbers, 12)]
     return ", ".join(texts)
+
+
+def _is_statement(computed: Any) -> bool:
+    """True or False, a list of them, or the exception in which an attempt ended."""
+    if isinstance(computed, list):
+        return bool(computed) and all(isinstance(part, bool) for part in computed)
+    return isinstance(computed, bool | np.bool_ | BaseException)
+
+
+def _is_table(value: Any) -> bool:
+    """Whole numbers in rows, or a list of just one: shown with their brackets."""
+    array = as_array(value)
+    return array.dtype.kind in "iu" and (array.ndim > 1 or array.shape == (1,))
+
+
+def _parsed(printed: str) -> Any:
+    """The article's number, or the list of its numbers: "-0.105", "0, 1", "[1]"; True where it prints none."""
+    values = json.loads(f"[{printed}]") or [True]
+    return values[0] if len(values) == 1 else values
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, BaseException):
+        return _shown(value)
+    if value is None or isinstance(value, str | bool):
+        return value
+    return as_array(value).tolist()
