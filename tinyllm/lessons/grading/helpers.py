@@ -68,6 +68,8 @@ def laboratory(gradient: Callable, f: Callable, *inputs: Any) -> None:
         raise Lost(one_line(str(error).removeprefix("gradcheck: "))) from None
     if not report.ok:
         worst = max((each for each in report.arguments if not each.ok), key=lambda each: each.error)
+        if not np.isfinite(worst.error) and report.diagnosis:  # no number to show: a wrong shape
+            raise Lost(one_line(report.diagnosis))
         where = f"{worst.name}{worst.place if worst.shape else ''}"
         numbers = f"{where} must be {worst.numeric:.6g}; found {worst.analytic:.6g}"
         raise Lost(one_line(f"the gradient of {numbers}" + (f" ({report.diagnosis})" if report.diagnosis else "")))
