@@ -154,7 +154,9 @@ def drained_on_signals(server: Any, live: Any, grace: float) -> Iterator[None]:
 def _drain(server: Any, grace: float) -> None:
     """Take in who is at the door, close it, and wait until every connection has been silent for a while."""
     end = time.monotonic() + grace
-    server.trigger.pull_trigger(lambda: _shut_door(server))
+    shut = threading.Event()
+    server.trigger.pull_trigger(lambda: _shut_door(server, shut))
+    shut.wait(grace)
     while time.monotonic() < end and any(_busy(channel) for channel in list(server.active_channels.values())):
         time.sleep(0.02)
     server.trigger.pull_trigger(lambda: close(server))
@@ -167,7 +169,7 @@ def _busy(channel: Any) -> bool:
     return time.time() - channel.last_activity < QUIET
 
 
-def _shut_door(server: Any) -> None:
+def _shut_door(server: Any, shut: threading.Event) -> None:
     """Take in who has connected already, and stop listening; the connections that are there stay."""
     server.socket.listen(0)  # from now on nobody is put in line
     while select.select([server.socket], [], [], 0)[0]:
@@ -175,3 +177,4 @@ def _shut_door(server: Any) -> None:
     server.accepting = False
     server.del_channel()
     server.socket.close()
+    shut.set()
