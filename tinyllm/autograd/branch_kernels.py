@@ -22,6 +22,9 @@ def attention_branch(x, gain, shift, kernel, bias, out_kernel, out_bias, heads, 
     keep: a mask of dropout, or None (normalised before, not after: Radford et al. 2019).
     """
 
+    if x.ndim != 3 or heads < 1 or x.shape[-1] % heads or kernel.shape[1:] != (3 * x.shape[-1],):
+        raise ValueError("x is (batch, time, width), the kernel (width, 3 width), and heads divides the width")
+
     def attention(qkv):
         y, backward = attended(qkv.reshape(*x.shape[:2], qkv.shape[1]), heads, causal)
         return as_rows(y), lambda d: as_rows(backward(d)[0])
@@ -64,6 +67,9 @@ def branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep, epsilon, mi
     rows of n add up to 0, and n sees nothing of a number that is taken off a column of gain kernel. With the columns'
     means taken off, the rows of the gradient of n add up to 0, too.
     """
+    width = x.shape[-1:]
+    if not x.ndim or gain.shape != width or kernel.shape[:1] != width or out_kernel.shape[1:] != width:
+        raise ValueError("x is (..., width), gain and shift (width,), the kernels (width, ...) and (..., width)")
     rows = as_rows(x)
     n, scale = standardised(rows, epsilon)
     scaled = gain[:, None] * kernel
