@@ -153,6 +153,7 @@ CASES |= {
     "mlp branch": (mlp_branch, [*branch_arguments(5, 5), None, 1e-3]),
     "mlp branch, dropout": (mlp_branch, [*branch_arguments(5, 5), KEEP, 1e-3]),
     "mlp branch, bare": (mlp_branch, [*branch_arguments(5, 5, False, False), None, 1e-3]),
+    "mlp branch, bare, dropout": (mlp_branch, [*branch_arguments(5, 5, False, False), KEEP, 1e-3]),
     "mlp branch, a bias alone": (mlp_branch, [*branch_arguments(5, 5, False), KEEP, 1e-3]),
     "mlp branch, a shift alone": (mlp_branch, [*branch_arguments(5, 5, True, False), None, 1e-3]),
     "mlp branch of one row": (mlp_branch, [*branch_arguments(5, 5, rows=()), None, 1e-3]),

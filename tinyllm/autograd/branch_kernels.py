@@ -46,7 +46,7 @@ def mlp_branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep=None, ep
     """
 
     def gelu(h):
-        slope = tanh_gelu(h.reshape(-1), out=h.reshape(-1), sloped=is_recording())
+        slope = tanh_gelu(h.ravel(), out=h.ravel(), sloped=is_recording())
 
         def backward(d):
             d *= slope.reshape(d.shape)
@@ -73,7 +73,7 @@ def branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep, epsilon, mi
     rows = as_rows(x)
     n, scale = standardised(rows, epsilon)
     scaled = gain[:, None] * kernel
-    scaled -= np.full(len(scaled), 1 / max(len(scaled), 1), scaled.dtype) @ scaled
+    scaled -= np.ones(len(scaled), scaled.dtype) @ scaled / len(scaled)
     h = n @ scaled
     if shift is not None:
         h += shift @ kernel
@@ -102,13 +102,14 @@ def branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep, epsilon, mi
             d_shift = kernel @ d_bias
         d_x = standardised_gradient(d @ scaled.T, n, scale)
         d_x += g
-        d_out_bias = None if out_bias is None else np.ones(len(d_y), d_y.dtype) @ d_y
-        of_weights = d_gain, d_shift, d_kernel, d_bias, h.T @ d_y, d_out_bias
+
+        def d_out_bias():
+            return np.ones(len(d_y), d_y.dtype) @ d_y
 
         def d_keep():
             dropped = h @ out_kernel
             return (g * (dropped if out_bias is None else dropped + out_bias)).reshape(x.shape)
 
-        return d_x.reshape(x.shape), *of_weights, d_keep
+        return d_x.reshape(x.shape), d_gain, d_shift, d_kernel, d_bias, h.T @ d_y, d_out_bias, d_keep
 
     return y.reshape(x.shape), backward
