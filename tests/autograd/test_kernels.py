@@ -153,6 +153,7 @@ CASES |= {
     "mlp branch": (mlp_branch, [*branch_arguments(5, 5), None, 1e-3]),
     "mlp branch, dropout": (mlp_branch, [*branch_arguments(5, 5), KEEP, 1e-3]),
     "mlp branch, bare": (mlp_branch, [*branch_arguments(5, 5, False, False), None, 1e-3]),
+    "mlp branch, bare, dropout": (mlp_branch, [*branch_arguments(5, 5, False, False), KEEP, 1e-3]),
     "mlp branch, a bias alone": (mlp_branch, [*branch_arguments(5, 5, False), KEEP, 1e-3]),
     "mlp branch, a shift alone": (mlp_branch, [*branch_arguments(5, 5, True, False), None, 1e-3]),
     "mlp branch of one row": (mlp_branch, [*branch_arguments(5, 5, rows=()), None, 1e-3]),
@@ -388,6 +389,10 @@ def test_errors_of_kernels_say_what_was_found():
         cross_entropy_with_logits(table, [0, 1, 2, 0])
     with pytest.raises(ValueError, match=r"lstm: shapes .*x is \(batch, time, features\)"):
         lstm(table, table, table, table, table, None)
+    with pytest.raises(ValueError, match=r"mlp_branch: shapes \(2, 3, 4\), .*the kernels \(width, ...\) and"):
+        mlp_branch(Tensor(normal(2, 3, 4)), np.ones(4), None, np.ones((5, 2)), None, np.ones((2, 4)), None)
+    with pytest.raises(ValueError, match=r"attention_branch: shapes \(3, 4\), .*x is \(batch, time, width\)"):
+        attention_branch(Tensor(normal(3, 4)), np.ones(4), None, np.ones((4, 12)), None, np.eye(4), None, 2)
     with pytest.raises(ValueError, match=r"gru: shapes .*x is \(batch, time, features\).*\(units, 3 units\)"):
         gru(table, table, table, table, None)
     with pytest.raises(ValueError, match=r"simple_rnn: shapes .*x is \(batch, time, features\).*\(units, units\)"):

@@ -22,6 +22,9 @@ def attention_branch(x, gain, shift, kernel, bias, out_kernel, out_bias, heads, 
     keep: a mask of dropout, or None (normalised before, not after: Radford et al. 2019).
     """
 
+    if x.ndim != 3 or heads < 1 or x.shape[-1] % heads or kernel.shape[1:] != (3 * x.shape[-1],):
+        raise ValueError("x is (batch, time, width), the kernel (width, 3 width), and heads divides the width")
+
     def attention(qkv):
         y, backward = attended(qkv.reshape(*x.shape[:2], qkv.shape[1]), heads, causal)
         return as_rows(y), lambda d: as_rows(backward(d)[0])
@@ -43,7 +46,7 @@ def mlp_branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep=None, ep
     """
 
     def gelu(h):
-        slope = tanh_gelu(h.reshape(-1), out=h.reshape(-1), sloped=is_recording())
+        slope = tanh_gelu(h.ravel(), out=h.ravel(), sloped=is_recording())
 
         def backward(d):
             d *= slope.reshape(d.shape)
@@ -64,10 +67,13 @@ def branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep, epsilon, mi
     rows of n add up to 0, and n sees nothing of a number that is taken off a column of gain kernel. With the columns'
     means taken off, the rows of the gradient of n add up to 0, too.
     """
+    width = x.shape[-1:]
+    if not x.ndim or gain.shape != width or kernel.shape[:1] != width or out_kernel.shape[1:] != width:
+        raise ValueError("x is (..., width), gain and shift (width,), the kernels (width, ...) and (..., width)")
     rows = as_rows(x)
     n, scale = standardised(rows, epsilon)
     scaled = gain[:, None] * kernel
-    scaled -= np.full(len(scaled), 1 / max(len(scaled), 1), scaled.dtype) @ scaled
+    scaled -= np.ones(len(scaled), scaled.dtype) @ scaled / len(scaled)
     h = n @ scaled
     if shift is not None:
         h += shift @ kernel
@@ -96,13 +102,14 @@ def branch(x, gain, shift, kernel, bias, out_kernel, out_bias, keep, epsilon, mi
             d_shift = kernel @ d_bias
         d_x = standardised_gradient(d @ scaled.T, n, scale)
         d_x += g
-        d_out_bias = None if out_bias is None else np.ones(len(d_y), d_y.dtype) @ d_y
-        of_weights = d_gain, d_shift, d_kernel, d_bias, h.T @ d_y, d_out_bias
+
+        def d_out_bias():
+            return np.ones(len(d_y), d_y.dtype) @ d_y
 
         def d_keep():
             dropped = h @ out_kernel
             return (g * (dropped if out_bias is None else dropped + out_bias)).reshape(x.shape)
 
-        return d_x.reshape(x.shape), *of_weights, d_keep
+        return d_x.reshape(x.shape), d_gain, d_shift, d_kernel, d_bias, h.T @ d_y, d_out_bias, d_keep
 
     return y.reshape(x.shape), backward

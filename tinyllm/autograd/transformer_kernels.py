@@ -94,7 +94,7 @@ def gelu(x, approximate=False):
         below = 0.5 * erfc(-x * math.sqrt(0.5))
         return x * below, lambda g: (g * (below + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)), None)
     y = np.empty(x.shape, x.dtype)
-    slope = tanh_gelu(x.reshape(-1), out=y.reshape(-1), sloped=is_recording())
+    slope = tanh_gelu(x.ravel(), out=y.ravel(), sloped=is_recording())
     return y, lambda g: (g * slope.reshape(g.shape), None)
 
 

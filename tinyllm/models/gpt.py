@@ -155,7 +155,7 @@ class Block(Layer):
         attended = (weights @ value) / np.add.reduce(weights, axis=-1, keepdims=True)
         x = x + _dense(self.attention_output, attended.swapaxes(1, 2).reshape(x.shape))
         hidden = _dense(self.mlp, _normalised(self.norm_2, x))
-        tanh_gelu(hidden.reshape(-1), out=hidden.reshape(-1), sloped=False)
+        tanh_gelu(hidden.ravel(), out=hidden.ravel(), sloped=False)
         return x + _dense(self.mlp_output, hidden)
 
 
