@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinyllm import Tensor, gradcheck
+from tinyllm import Tensor, gradcheck, no_grad
 from tinyllm.autograd.branch_kernels import attention_branch, mlp_branch
 from tinyllm.autograd.graph import kernel_gradients
 from tinyllm.autograd.kernels import (
@@ -123,6 +123,11 @@ CASES |= {
     "self-attention of one step": (self_attention, [normal(3, 1, 6), 1, True]),
     "self-attention of no rows": (self_attention, [normal(0, 3, 6), 2, True]),
     "self-attention far out": (self_attention, [40 * normal(1, 4, 6), 1, True]),
+    "self-attention, all scores high": (self_attention, [normal(1, 4, 6) + 30 * np.array([1, 1, 1, 1, 0, 0]), 1, True]),
+    "self-attention, all scores low": (
+        self_attention,
+        [normal(1, 4, 6) + 30 * np.array([1, 1, -1, -1, 0, 0]), 1, True],
+    ),
     "gelu far out": (gelu, [np.array([-40.0, -6.0, 0.0, 6.0, 40.0]), True]),
     "attention": (scaled_dot_product_attention, [*QKV, None, False]),
     "attention, causal": (scaled_dot_product_attention, [*QKV, None, True]),
@@ -212,6 +217,14 @@ def test_on_arrays_a_kernel_is_a_plain_function(kernel, arrays):
     for y, value in zip(ys if isinstance(ys, tuple) else (ys,), run(kernel, arrays)[0]):
         assert type(y) is not Tensor
         np.testing.assert_array_equal(y, value)
+
+
+@every_case
+def test_where_nothing_is_recorded_a_kernel_gives_the_same_value(kernel, arrays):
+    with no_grad():
+        ys = kernel(*[Tensor(a) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in arrays])
+    for y, value in zip(ys if isinstance(ys, tuple) else (ys,), run(kernel, arrays)[0]):
+        np.testing.assert_array_equal(y.data, value)
 
 
 @every_case

@@ -257,12 +257,9 @@ def means(x):
 
 
 def in_blocks(x):
-    """Rows of x, some at a time, as slices: the passes over so few numbers stay in the processor's cache.
-
-    With 768 rows of 512 a GELU takes 0.73 ms instead of 0.93, its gradient 0.65 instead of 1.1.
-    """
-    step = max(1, BLOCK // max(1, x.size // max(1, len(x)))) if x.ndim else 1
-    return (slice(i, i + step) for i in range(0, len(x), step)) if x.ndim else [...]
+    """Rows of x, some at a time, as slices: the passes over so few numbers stay in the processor's cache."""
+    step = max(1, BLOCK // max(1, x.shape[1]))
+    return (slice(i, i + step) for i in range(0, len(x), step))
 
 
 def row_sums(x):
