@@ -48,7 +48,8 @@ def test_the_explanation_of_a_classifier_adds_tokens_and_gates_to_the_answer(art
 
 def test_a_model_without_an_lstm_has_no_gates_to_show():
     assert gates(Sequential([Dense(2)]), np.zeros((1, 3))) is None
-    assert gates(RecurrentLM(5, cell="gru", embedding=3, width=4), np.array([[1, 2]])) is None
+    for cell in ("gru", "rnn"):
+        assert gates(RecurrentLM(5, cell=cell, embedding=3, width=4, depth=2), np.array([[1, 2]])) is None
     assert gates(object(), np.array([[1, 2]])) is None
 
 

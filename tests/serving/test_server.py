@@ -235,3 +235,17 @@ def test_every_address_is_asked_at_this_machines_own():
     with running_server(chain(), host="0.0.0.0") as url:
         assert url.startswith("http://127.0.0.1:")
         assert post(url + "/generate", {})["tokens"] == 100
+
+
+@pytest.mark.parametrize("setting", [{"reload": -1}, {"reload": float("nan")}, {"grace": -1}, {"grace": float("nan")}])
+def test_an_impossible_wait_is_refused(setting):
+    with pytest.raises(ValueError, match="must be a number of seconds, 0 or more"):
+        serve(chain(), port=0, **setting)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:abc", "http://a b", "ftp://a"])
+def test_asking_at_no_address_is_one_sentence(url):
+    from tinyllm.serving.client import ask
+
+    with pytest.raises(ValueError, match="ask: "):
+        list(ask(url, "text"))

@@ -93,6 +93,8 @@ def _half(name: str, value: np.ndarray) -> np.ndarray:
 
 def _quantised(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = np.abs(value).max(axis=tuple(range(value.ndim - 1))).astype(np.float32) / np.float32(127)
+    if not np.isfinite(scale).all():
+        raise ValueError("save: a column of the weights is too large for int8's scale, a float32")
     scale[scale == 0] = 1  # a column of zeros
     return np.clip(np.rint(value / scale), -127, 127).astype(np.int8), scale
 

@@ -25,6 +25,9 @@ def bench(path: Any, seconds: float = 2.0, clients: Sequence[int] = (1, 4, 16)) 
     """
     from tinyllm.serving.live import load
 
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"bench-serve: seconds must be a positive number; found {seconds!r}")
+
     began = time.perf_counter()
     model = load(path)
     loaded = time.perf_counter() - began

@@ -1,5 +1,6 @@
 """A client: what `tinyllm ask` does, with the standard library alone."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -20,7 +21,10 @@ def ask(url: str, text: str, settings: Sequence[str] = (), raw: bool = False, ti
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"ask: the address must begin with http:// or https://; found {url!r}")
     with _sent(url + "/model", None, timeout) as response:
-        kind = json.load(response).get("kind")
+        try:
+            kind = json.load(response)["kind"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"ask: what answers at {url} is no tinyllm server") from None
     if kind == "classifier":
         with _sent(url + "/predict", {"text": text}, timeout) as response:
             answer = json.load(response)
@@ -66,5 +70,7 @@ def _sent(url: str, content: Any, timeout: float) -> Any:
         raise ValueError(f"the server answered {error.code}: {said}") from None
     except urllib.error.URLError as error:
         raise OSError(f"no server answers at {url}: {error.reason}") from None
-    except ValueError as error:
+    except (ValueError, http.client.InvalidURL) as error:
         raise ValueError(f"ask: {url!r} is no address: {error}") from None
+    except http.client.HTTPException as error:
+        raise OSError(f"no HTTP server answers at {url}: {type(error).__name__}") from None

@@ -35,6 +35,8 @@ def gates(model: Any, ids: np.ndarray) -> dict[str, Any] | None:
     24 units and 100 steps.
     """
     if isinstance(model, RecurrentLM):
+        if model.cell != "lstm":
+            return None
         model.ensure_ready()
         before, layers = [model.table], list(model.cells)
     elif isinstance(model, Sequential):

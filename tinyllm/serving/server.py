@@ -36,6 +36,9 @@ def serve(
     Only this machine can ask unless `host` says otherwise ("0.0.0.0": every machine that reaches it). port=0 takes any
     free port. Raises what create_app does, and OSError in one sentence when the address cannot be had.
     """
+    for name, value in (("reload", reload), ("grace", grace)):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"serve: {name} must be a number of seconds, 0 or more; found {value!r}")
     from_disk = isinstance(model_or_path, str | os.PathLike)
     if reload and not from_disk:
         raise ValueError("serve: reload watches a folder or file; found a model in memory")
