@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.serving.helpers import SENTENCES, classifier
 from tinyllm.autograd.tensor import as_array
-from tinyllm.layers import LSTM, Dense
+from tinyllm.layers import LSTM, Dense, Embedding
 from tinyllm.models import RecurrentLM, Sequential
 from tinyllm.ops import sigmoid
 from tinyllm.serving import create_app
@@ -62,3 +62,10 @@ def test_a_long_text_is_explained_as_far_as_can_be_shown():
     model = classifier(tokenizer=None, maxlen=300)
     found = create_app(model).test_client().post("/explain", json={"text": SENTENCES[0]}).get_json()
     assert len(found["tokens"]) == 100 and np.shape(found["gates"]["values"])[2] == 100
+
+
+def test_padding_that_is_masked_does_not_change_the_gates_behind_it():
+    model = Sequential([Embedding(5, 3, mask_zero=True), LSTM(4)])
+    bare = np.array(gates(model, np.array([[1, 2, 3]]))["values"])
+    padded = np.array(gates(model, np.array([[0, 0, 1, 2, 3]]))["values"])
+    np.testing.assert_array_equal(padded[:, :, 2:], bare)

@@ -7,6 +7,7 @@ import numpy as np
 from tinyllm.autograd import no_grad
 from tinyllm.autograd.tensor import as_array
 from tinyllm.layers import LSTM
+from tinyllm.layers.base import mask_of
 from tinyllm.models import RecurrentLM, Sequential
 
 __all__ = ["gates", "lstm_gates", "saliency"]
@@ -49,15 +50,20 @@ def gates(model: Any, ids: np.ndarray) -> dict[str, Any] | None:
             x = layer(x)
         for layer in layers:
             if isinstance(layer, LSTM):
-                values = lstm_gates(layer, as_array(x))[0, :, :, :MOST_UNITS]
+                if layer.go_backwards:
+                    return None
+                values = lstm_gates(layer, as_array(x), mask_of(x))[0, :, :, :MOST_UNITS]
                 shown = values.transpose(0, 2, 1).round(4).tolist()
                 return {"layer": layer.name, "units": layer.units, "names": list(GATES), "values": shown}
             x = layer(x)
     return None
 
 
-def lstm_gates(layer: LSTM, x: np.ndarray) -> np.ndarray:
-    """i, f, g, o at every step, (batch, gate, time, units), for x (batch, time, features): the layer's equations."""
+def lstm_gates(layer: LSTM, x: np.ndarray, mask: Any = None) -> np.ndarray:
+    """i, f, g, o at every step, (batch, gate, time, units), for x (batch, time, features): the layer's equations.
+
+    mask (batch, time): the state passes over a step that does not count.
+    """
     kernel, recurrent, *bias = (as_array(w) for w in layer.weights)
     gate, squash = layer.recurrent_activation, layer.activation
     h = c = np.zeros((len(x), layer.units), x.dtype)
@@ -65,7 +71,10 @@ def lstm_gates(layer: LSTM, x: np.ndarray) -> np.ndarray:
     for t in range(x.shape[1]):
         z = np.split(x[:, t] @ kernel + h @ recurrent + (bias[0] if bias else 0), 4, axis=-1)
         i, f, g, o = (as_array(a(part)) for a, part in zip((gate, gate, squash, gate), z))
+        before = h, c
         c = f * c + i * g
         h = o * as_array(squash(c))
+        if mask is not None:
+            h, c = (np.where(as_array(mask)[:, t, None], new, old) for new, old in zip((h, c), before))
         steps.append(np.stack([i, f, g, o], axis=1))
     return np.stack(steps, axis=2)
