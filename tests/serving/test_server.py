@@ -208,6 +208,30 @@ def test_serve_prints_where_it_is_and_ends_cleanly_on_ctrl_c(tmp_path, encoding,
     assert (child.returncode, out, err) == (0, "stopped\n1\n", "")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="ulimit as Linux has it")
+def test_more_callers_than_files_can_be_opened_do_not_keep_it_from_ending(tmp_path):
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "model")]
+    with subprocess.Popen(
+        ["sh", "-c", 'ulimit -n 80; exec "$@"', "sh", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    ) as child:
+        try:
+            url = child.stdout.readline().split()[3]
+            with contextlib.ExitStack() as callers:
+                for _ in range(120):  # some are connected, the others wait at the door
+                    callers.enter_context(connection(url)).sendall(HEAD)
+                time.sleep(0.5)
+                child.send_signal(signal.SIGTERM)
+                out, err = child.communicate(timeout=20)
+        finally:
+            child.kill()
+    assert (child.returncode, out) == (0, "stopped\n1\n")
+    assert err.count("Too many open files") < 5  # and the log is not filled with what could not be accepted
+
+
 def test_a_port_in_use_is_one_sentence_and_leaves_nothing_running():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

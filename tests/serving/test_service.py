@@ -88,12 +88,14 @@ def test_schemathesis_finds_nothing(which, request, tmp_path):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-def test_a_hundred_hostile_requests_are_answered_by_problems(classifier):
+def test_hostile_requests_are_answered_by_problems(classifier):
     assert len(REQUESTS) >= 60
+    silent = 0  # the server hung up before the whole request was sent, and its answer was lost on the way
     with served(classifier) as (process, url):
         for data in REQUESTS:
             answer = hostile(url, data)
             statuses = [int(each) for each in re.findall(rb"HTTP/1\.[01] (\d{3})", answer)]
+            silent += not statuses
             assert all(status < 500 for status in statuses), (data[:200], answer[:300])
             if statuses and statuses[0] >= 400:
                 head, _, body = answer.partition(b"\r\n\r\n")
@@ -101,6 +103,8 @@ def test_a_hundred_hostile_requests_are_answered_by_problems(classifier):
                 length = int(re.search(rb"Content-Length: (\d+)", head)[1])
                 assert json.loads(body[:length])["status"] == statuses[0]
             assert process.poll() is None
+        print(f"\n{len(REQUESTS) - silent} of {len(REQUESTS)} hostile requests answered, none in the 500s")
+        assert silent <= 4  # those of 10 MB, and headers of hundreds of kilobytes
         for body in WELL:
             assert raw(url, posted(body)).startswith(b"HTTP/1.1 200"), body
         assert post(url + "/predict", {"text": SENTENCES[0]})["result"] == [1]
@@ -189,6 +193,8 @@ def test_under_load_nothing_fails_grows_or_hides(classifier, tmp_path):
         assert "Non-2xx" not in loaded and "Socket errors" not in loaded
         assert sizes[-1] < 1.05 * sizes[len(sizes) // 3]
         assert max(health) < 0.1
+        rate = float(re.search(r"Requests/sec: +(\S+)", loaded)[1])
+        assert rate > 10 / 0.10  # ten times the article's own route, which takes 0.10 s at best
 
 
 def test_three_hundred_half_open_connections_are_nobodys_business(classifier):

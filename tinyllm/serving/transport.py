@@ -20,6 +20,8 @@ __all__ = ["close", "drained_on_signals", "listen"]
 LARGEST_BODY = 1024 * 1024  # bytes; up to here the application explains the 413, beyond it waitress hangs up
 QUICK = ("/healthz", "/readyz", "/metrics")
 QUIET = 1.0  # seconds without a word after which a connection that is kept alive is closed, when stopping
+MOST = 1000  # connections at once
+FILES = 24  # that stay free for the rest of the process: itself, a model that is read anew, the log
 
 
 class ProblemTask(ErrorTask):
@@ -114,7 +116,7 @@ def listen(app: Any, listener: Any, threads: int, name: str) -> Any:
         app,
         sockets=[listener],
         _dispatcher=Dispatcher(threads),
-        connection_limit=1000,
+        connection_limit=_most_connections(),
         asyncore_use_poll=True,
         channel_request_lookahead=1,  # so that a caller who hangs up is noticed while it is served
         max_request_body_size=LARGEST_BODY,
@@ -123,6 +125,16 @@ def listen(app: Any, listener: Any, threads: int, name: str) -> Any:
     )
     server.channel_class = Channel
     return server
+
+
+def _most_connections() -> int:
+    """As many as the files that this process may open leave room for: beyond them, accepting fails again and again."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MOST
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST if files < 0 else min(MOST, max(files - FILES, 8))  # below 0: no limit
 
 
 def close(server: Any) -> None:
@@ -173,7 +185,10 @@ def _shut_door(server: Any, shut: threading.Event) -> None:
     """Take in who has connected already, and stop listening; the connections that are there stay."""
     server.socket.listen(0)  # from now on nobody is put in line
     while select.select([server.socket], [], [], 0)[0]:
+        there = len(server.active_channels)
         server.handle_accept()
+        if len(server.active_channels) == there:  # no file is left for another: the rest is refused
+            break
     server.accepting = False
     server.del_channel()
     server.socket.close()
