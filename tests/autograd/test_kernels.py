@@ -112,6 +112,7 @@ CASES |= {
     "layer norm, a wide bias": (layer_norm, [normal(3, 4), 2.0, normal(2, 3, 4, seed=2), 0.1]),
     "layer norm of equal values": (layer_norm, [np.ones((2, 4)), normal(4, seed=1), normal(4, seed=2), 1e-5]),
     "layer norm of one value": (layer_norm, [normal(2, 1), normal(1, seed=1), normal(1, seed=2), 1e-5]),
+    "layer norm of many rows": (layer_norm, [normal(70, 1000), normal(1000, seed=1), normal(1000, seed=2), 1e-5]),
     "layer norm of no rows": (layer_norm, [normal(0, 4), normal(4, seed=1), normal(4, seed=2), 1e-5]),
     "gelu": (gelu, [2 * normal(3, 4), False]),
     "gelu by tanh": (gelu, [2 * normal(3, 4), True]),

@@ -172,7 +172,7 @@ def attended(qkv, heads, causal):
     if causal:
         w += np.where(np.tri(time, dtype=bool), w.dtype.type(0), w.dtype.type(-np.inf))
     if not near:  # else exp(w) is neither too large nor too small, and sum of it and products have room
-        w -= w.max(axis=-1, keepdims=True, initial=-np.inf)
+        w -= w.max(axis=-1, keepdims=True)
     np.exp(w, out=w)
     w *= 1 / row_sums(w)
     y = np.empty((batch, time, heads, size), w.dtype)
